@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+	/*@if BOTH_HOOKS*/
+	bool xdp;
+	/*@end*/
+};
+
+/*@access*/
+/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured)
+		return 0;
+	if (h + size <= c->end)
+		return h;
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/*@if FORGET*/
+/*
+ * The verifier would follow each combination of headers apart. A trip through memory that it does not track
+ * makes them one.
+ */
+static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+{
+	*(volatile __u32 *)&c->p->at = at;
+	return *(volatile __u32 *)&c->p->at;
+}
+/*@end*/

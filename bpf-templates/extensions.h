@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+struct extension {
+	__u8 next_header, length;
+	__be16 offset_flags;
+	__be32 id;
+};
+
+/* Hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6 (RFC 7045). */
+static __always_inline bool is_extension(__u8 proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60 || proto == 135 ||
+	       proto == 139 || proto == 140;
+}
+
+/* Eight extension headers at most. */
+static __always_inline __u32 extensions(struct cursor *c)
+{
+	__u32 i;
+
+	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
+		struct extension copy;
+		const struct extension *h;
+		__u32 size;
+
+		c->at = forget(c, c->at);
+		if (c->at > 20000)
+			return 0;
+		if (c->at + sizeof(*h) > c->limit)
+			return EXTENSION_TRUNCATED;
+		h = header(c, c->at, &copy, sizeof(copy));
+		if (!h)
+			return EXTENSION_TRUNCATED;
+		size = 8 + h->length * 8;
+		if (c->proto == 51)
+			size = 8 + h->length * 4;
+		if (c->proto == 44) {
+			size = 8;
+			c->fragment = h->offset_flags & htons(0xfff9);
+			c->later = h->offset_flags & htons(0xfff8);
+			/*@layer FRAGHDR*/
+			/*@fields FRAGHDR*/
+		}
+		/*@if HOPOPTS*/
+		if (c->proto == 0)
+			c->p->layers |= HOPOPTS;
+		/*@end*/
+		/*@if ROUTING*/
+		if (c->proto == 43)
+			c->p->layers |= ROUTING;
+		/*@end*/
+		/*@if AH*/
+		if (c->proto == 51)
+			c->p->layers |= AH;
+		/*@end*/
+		/*@if DSTOPTS*/
+		if (c->proto == 60)
+			c->p->layers |= DSTOPTS;
+		/*@end*/
+		c->proto = h->next_header;
+		c->at += size;
+	}
+	c->at = forget(c, c->at);
+	return 0;
+}

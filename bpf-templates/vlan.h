@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/*@if VLAN_FIELDS*/
+static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
+{
+	/*@if VLAN_OUTER*/
+	if (tag == 0) {
+		/*@layer VLAN*/
+		/*@fields VLAN*/
+	}
+	/*@end*/
+	/*@if VLAN_INNER_FIELDS*/
+	if (tag == 1) {
+		/*@layer VLAN_INNER*/
+		/*@fields VLAN_INNER*/
+	}
+	/*@end*/
+}
+
+/*@end*/
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag = 0;
+
+	/*@if TAG_IN_SKB*/
+	if (tag_in_skb(c)) {
+		/*@if eth_type*/
+		c->p->eth_type = ntohs(((struct __sk_buff *)c->ctx)->vlan_proto);
+		/*@end*/
+		/*@if VLAN_FIELDS*/
+		c->tci = ((struct __sk_buff *)c->ctx)->vlan_tci;
+		vlan_tag(c, 0);
+		/*@end*/
+		tag++;
+	}
+	/*@end*/
+	for (; tag < 2 && is_vlan(c->type); tag++) {
+		struct vlan copy;
+		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+		/*@if VLAN_FIELDS*/
+		c->tci = ntohs(h->tci);
+		vlan_tag(c, tag);
+		/*@end*/
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_CLI_H
+#define AMON_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "compiler/arena.h"
+#include "compiler/diagnostic.h"
+#include "compiler/plan.h"
+#include "runtime/document.h"
+
+/* docs/language.md, Commands */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SPEC = 3, EXIT_CONFLICT = 4, EXIT_REFUSED = 5 };
+
+struct options {
+	char **arguments; /* behind the command */
+	int argument_count;
+	const char *expression; /* -e */
+	struct amon_define *defines;
+	uint32_t define_count;
+	const char *format, *output, *interface;
+	uint64_t interval; /* nanoseconds; 0: the spec's window, or a second */
+	uint64_t count;	   /* 0: until interrupted */
+	bool quiet, verbose, dry_run, color;
+};
+
+/** A spec on its way to an object, or an object that was built. The arena owns all but the object. */
+struct compilation {
+	struct amon_arena *arena;
+	struct amon_diagnostics diagnostics;
+	const struct amon_source *source;
+	struct amon_probe *probe;    /* NULL where an object was given */
+	struct amon_plan *plan;      /* likewise */
+	struct amon_exports *exports;
+	char *c;                     /* likewise */
+	void *object;
+	size_t object_size;
+};
+
+/** Each returns an exit status and has printed what is wrong. */
+int compile_check(struct compilation *compilation, const struct options *options, const char *spec);
+int compile_emit(struct compilation *compilation, const struct options *options, const char *spec);
+int compile_object(struct compilation *compilation, const struct options *options, const char *spec);
+void compilation_free(struct compilation *compilation);
+
+/** The spec to use: -e's text, or the first argument, which is then taken from the arguments. NULL: none. */
+const char *take_spec(struct options *options);
+
+int command_check(struct options *options);
+int command_emit(struct options *options);
+int command_build(struct options *options);
+int command_explain(struct options *options);
+int command_fields(struct options *options);
+int command_replay(struct options *options);
+int command_run(struct options *options);
+
+/** Prints `amonc: error: …` and returns `status`. */
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** What the runtime's errno means for the exit status; prints the failure (its log only under -v) and clears it. */
+int report_failure(const struct options *options, int error, struct amon_failure *failure);
+/** Opens -o FILE, or standard output for none and for "-"; NULL after a complaint. */
+FILE *open_output(const struct options *options);
+/** Flushes and closes; EXIT_FAILED and a complaint where the bytes did not arrive. */
+int close_output(const struct options *options, FILE *file);
+/** The format asked for, or what suits where the documents go; NULL after a complaint. */
+const struct amon_format *choose_format(const struct options *options, FILE *to, bool many);
+struct amon_format_options format_options(const struct options *options, FILE *to);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/syntax.h"
+#include "runtime/frontend.h"
+#include "runtime/object.h"
+
+static bool is_object(const struct amon_source *source)
+{
+	return source->length >= 4 && !memcmp(source->text, "\177ELF", 4);
+}
+
+/* A built object brings its export table; the rest of it is loaded later. */
+static int open_object(struct compilation *c, const char *path)
+{
+	const char *error = NULL;
+	const void *json;
+	size_t length;
+
+	c->object = malloc(c->source->length ? c->source->length : 1);
+	if (!c->object)
+		return complain(EXIT_FAILED, "out of memory");
+	memcpy(c->object, c->source->text, c->source->length);
+	c->object_size = c->source->length;
+	if (amon_object_find_section(c->object, c->object_size, AMON_EXPORTS_SECTION, &json, &length))
+		return complain(EXIT_SPEC, "%s: not an object that amonc built: it has no export table", path);
+	c->exports = amon_exports_decode(c->arena, json, length, &error);
+	if (!c->exports)
+		return complain(EXIT_SPEC, "%s: its export table is damaged: %s", path, error);
+	return EXIT_DONE;
+}
+
+static int read_source(struct compilation *c, const struct options *options, const char *spec)
+{
+	struct amon_source *source = NULL;
+	int error;
+
+	if (options->expression) {
+		c->source = amon_source_from_text(c->arena, "<command line>", spec, strlen(spec));
+		return EXIT_DONE;
+	}
+	error = amon_source_read(c->arena, spec, &source);
+	c->source = source;
+	if (error == -EFBIG)
+		return complain(EXIT_SPEC, "%s: a spec has 1 MiB at most", spec);
+	if (error)
+		return complain(EXIT_FAILED, "%s: %s", spec, strerror(-error));
+	return EXIT_DONE;
+}
+
+static bool all_defines_used(const struct options *options)
+{
+	for (uint32_t i = 0; i < options->define_count; i++)
+		if (!options->defines[i].used)
+			return false;
+	return true;
+}
+
+int compile_check(struct compilation *c, const struct options *options, const char *spec)
+{
+	struct amon_check_options check = { options->defines, options->define_count };
+	struct amon_file *file;
+	int status;
+
+	memset(c, 0, sizeof(*c));
+	c->arena = amon_arena_new();
+	amon_diagnostics_init(&c->diagnostics, c->arena);
+	status = read_source(c, options, spec);
+	if (status)
+		return status;
+	if (is_object(c->source)) {
+		if (options->define_count)
+			return complain(EXIT_USAGE, "%s is a built object: -D sets params of specs only", spec);
+		return open_object(c, spec);
+	}
+	file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics) :
+				     amon_parse(c->arena, c->source, &c->diagnostics);
+	c->probe = amon_check(c->arena, file, &check, &c->diagnostics);
+	if (c->probe && all_defines_used(options))
+		c->plan = amon_plan(c->arena, c->probe, &c->diagnostics);
+	return c->plan ? EXIT_DONE : EXIT_SPEC;
+}
+
+static void print_diagnostics(const struct compilation *c, const struct options *options)
+{
+	if (c->diagnostics.errors || !options->quiet)
+		amon_diagnostics_print(&c->diagnostics, stderr, options->color);
+}
+
+int compile_emit(struct compilation *c, const struct options *options, const char *spec)
+{
+	int status = compile_check(c, options, spec);
+
+	print_diagnostics(c, options);
+	if (status || !c->plan)
+		return status;
+	c->exports = amon_plan_exports(c->plan);
+	c->c = amon_emit(c->plan);
+	return EXIT_DONE;
+}
+
+/* What clang says of generated C is a fault of amon's, and told as such. */
+static int report_frontend(const struct compilation *c, const struct amon_frontend_result *result, int error)
+{
+	if (error == -ENOENT)
+		return complain(EXIT_FAILED, "%s", result->message_count ? result->messages[0].text : "clang is not installed");
+	for (size_t i = 0; i < result->message_count; i++)
+		fprintf(stderr, "%s:%u:%u: %s\n", result->messages[i].file, result->messages[i].line,
+			result->messages[i].column, result->messages[i].text);
+	return complain(EXIT_FAILED, "the C made from %s does not compile; this is a fault of amon's, please report it",
+			c->source->name);
+}
+
+static int add_sections(struct compilation *c)
+{
+	const char *exports = amon_exports_encode(c->arena, c->exports);
+	const struct {
+		const char *name, *text;
+		size_t length;
+	} sections[] = { { AMON_EXPORTS_SECTION, exports, strlen(exports) },
+			 { ".amon.spec", c->source->text, c->source->length },
+			 { ".amon.source", c->c, strlen(c->c) } };
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		int error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
+						    sections[i].length);
+
+		if (error)
+			return complain(EXIT_FAILED, "cannot put %s into the object: %s", sections[i].name, strerror(-error));
+	}
+	return EXIT_DONE;
+}
+
+int compile_object(struct compilation *c, const struct options *options, const char *spec)
+{
+	struct amon_frontend_result result = { 0 };
+	int status = compile_emit(c, options, spec), error;
+
+	if (status || c->object)
+		return status;
+	error = amon_frontend_compile(amon_arena_printf(c->arena, "%s.bpf.c", c->probe->name), c->c, strlen(c->c), &result);
+	if (error) {
+		status = report_frontend(c, &result, error);
+	} else {
+		c->object = result.object;
+		c->object_size = result.object_size;
+		result.object = NULL;
+		status = add_sections(c);
+	}
+	amon_frontend_result_free(&result);
+	return status;
+}
+
+void compilation_free(struct compilation *c)
+{
+	free(c->object);
+	if (c->arena)
+		amon_arena_free(c->arena);
+}
+
+const char *take_spec(struct options *options)
+{
+	const char *spec;
+
+	if (options->expression)
+		return options->expression;
+	if (!options->argument_count)
+		return NULL;
+	spec = options->arguments[0];
+	options->arguments++;
+	options->argument_count--;
+	return spec;
+}

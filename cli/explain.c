@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <bpf/libbpf.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "cli.h"
+#include "runtime/kernel.h"
+#include "runtime/probe.h"
+
+/* --- what one needs to know before running a probe */
+
+struct cost {
+	uint64_t bytes; /* of all maps, all CPUs */
+	uint32_t maps;
+};
+
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+/* A row of a preallocated per-CPU hash: the kernel's element of 48 bytes, key, pointer; and the value on each CPU. */
+static uint64_t table_bytes(const struct amon_export_table *table, uint32_t cpus)
+{
+	uint64_t value = round_up(table->record_size, 8) * cpus;
+	uint64_t other = table->other_map ? value : 0;
+	uint64_t buckets = 1;
+
+	while (buckets < table->size)
+		buckets *= 2;
+	return table->size * (48 + round_up(table->key_size, 8) + 8 + value) + buckets * 16 + other;
+}
+
+static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
+{
+	struct cost cost = { 0, 0 };
+
+	for (uint32_t s = 0; s < exports->section_count; s++) {
+		const struct amon_export_section *section = &exports->sections[s];
+
+		cost.bytes += round_up(section->record_size, 8) * cpus;
+		cost.maps++;
+		for (uint32_t t = 0; t < section->table_count; t++) {
+			cost.bytes += table_bytes(&section->tables[t], cpus);
+			cost.maps += 1 + (section->tables[t].other_map != NULL);
+		}
+	}
+	return cost;
+}
+
+/* Loads the probe to ask the verifier; 0 where this machine or user may not. */
+static uint32_t verified_instructions(const struct compilation *c, enum amon_hook_kind hook)
+{
+	struct amon_load_options options = { .ingress_tc = hook == AMON_HOOK_TC_INGRESS };
+	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
+	struct amon_failure failure = { .message = "" };
+	uint32_t count = 0;
+
+	if (c->object && !amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, &failure) &&
+	    loaded->programs[hook] >= 0)
+		count = amon_kernel_verified_instructions(loaded->programs[hook]);
+	amon_failure_clear(&failure);
+	return count;
+}
+
+static const char *hook_name(enum amon_hook_kind hook)
+{
+	static const char *const names[AMON_HOOK_COUNT] = { "XDP", "TC ingress", "TC egress" };
+
+	return names[hook];
+}
+
+/* --- as text */
+
+static void print_parsed(const struct amon_plan *plan)
+{
+	const char *separator = "";
+
+	printf("parses      ");
+	for (int layer = 0; layer < AMON_LAYER_COUNT; layer++)
+		if (plan->walked & AMON_LAYER_BIT(layer)) {
+			printf("%s%s", separator, amon_layer_name(layer));
+			separator = " ";
+		}
+	printf("%s\nkeeps       ", *separator ? "" : "nothing");
+	separator = "";
+	for (uint32_t i = 0; i < plan->member_count; i++) {
+		printf("%s%s", separator, plan->members[i].field->name);
+		separator = " ";
+	}
+	putchar('\n');
+}
+
+static void print_once(const struct amon_plan_record *record, const char *block)
+{
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		if (record->metrics[i].column->once)
+			printf("once        %s.%s sees a super-packet once, with its own lengths\n", block,
+			       record->metrics[i].column->name);
+}
+
+static void print_plan(const struct amon_plan *plan)
+{
+	print_parsed(plan);
+	for (uint32_t s = 0; s < plan->section_count; s++) {
+		print_once(&plan->sections[s].record, plan->sections[s].section->name);
+		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
+			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
+		if (plan->sections[s].section->coarse)
+			printf("clock       %s: the kernel's tick\n", plan->sections[s].section->name);
+	}
+}
+
+static void print_columns(const struct amon_export_column *columns, uint32_t count, const char *indent)
+{
+	static const char *const kinds[] = { "key", "metric", "derive" };
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct amon_export_column *column = &columns[i];
+
+		printf("%s%-7s %-24s %-14s %s%s%s\n", indent, kinds[column->kind], column->name,
+		       column->aggregation ? column->aggregation->name : amon_base_name(column->type.base), column->unit,
+		       *column->unit && *column->help ? "  " : "", column->help);
+	}
+}
+
+static void print_exports(const struct amon_exports *exports)
+{
+	for (uint32_t s = 0; s < exports->section_count; s++) {
+		const struct amon_export_section *section = &exports->sections[s];
+
+		printf("\n%s\n", section->name);
+		print_columns(section->columns, section->column_count, "  ");
+		for (uint32_t t = 0; t < section->table_count; t++) {
+			const struct amon_export_table *table = &section->tables[t];
+
+			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name, table->size,
+			       table->key_size, table->record_size, table->other_map ? "other" : "drop");
+			print_columns(table->columns, table->column_count, "    ");
+		}
+	}
+	if (exports->column_count)
+		printf("\nprobe\n");
+	print_columns(exports->columns, exports->column_count, "  ");
+}
+
+static int explain_text(const struct compilation *c, uint32_t cpus)
+{
+	struct cost cost = cost_of(c->exports, cpus);
+
+	printf("probe       %s%s%s\n", c->exports->probe, *c->exports->help ? ": " : "", c->exports->help);
+	if (c->exports->window)
+		printf("window      %g s\n", c->exports->window / 1e9);
+	if (c->plan)
+		print_plan(c->plan);
+	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
+	for (uint32_t i = 0; i < c->exports->program_count; i++) {
+		uint32_t count = verified_instructions(c, c->exports->programs[i].hook);
+
+		if (count)
+			printf("program     %s: the verifier processed %u instructions\n",
+			       hook_name(c->exports->programs[i].hook), count);
+		else
+			printf("program     %s: not loaded here, so the verifier's instructions are not known\n",
+			       hook_name(c->exports->programs[i].hook));
+	}
+	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
+	print_exports(c->exports);
+	return EXIT_DONE;
+}
+
+/* --- as JSON */
+
+static int explain_json(const struct compilation *c, uint32_t cpus)
+{
+	struct cost cost = cost_of(c->exports, cpus);
+	json_t *programs = json_array(), *layers = json_array(), *root;
+	json_error_t error;
+
+	for (uint32_t i = 0; i < c->exports->program_count; i++)
+		json_array_append_new(programs,
+				      json_pack("{s:s, s:s, s:i}", "name", c->exports->programs[i].name, "hook",
+						hook_name(c->exports->programs[i].hook), "instructions",
+						(int)verified_instructions(c, c->exports->programs[i].hook)));
+	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
+		if (c->plan->walked & AMON_LAYER_BIT(layer))
+			json_array_append_new(layers, json_string(amon_layer_name(layer)));
+	root = json_pack("{s:s, s:o, s:i, s:I, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers, "maps",
+			 (int)cost.maps, "bytes", (json_int_t)cost.bytes, "programs", programs, "kernel", "6.1", "exports",
+			 json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
+	json_dumpf(root, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(root);
+	return EXIT_DONE;
+}
+
+int command_explain(struct options *options)
+{
+	const char *spec = take_spec(options);
+	struct compilation c;
+	int status, cpus = libbpf_num_possible_cpus();
+
+	if (!spec)
+		return complain(EXIT_USAGE, "explain what? Name a spec, or give one behind -e");
+	status = compile_object(&c, options, spec);
+	if (!status && options->format && !strcmp(options->format, "json"))
+		status = explain_json(&c, cpus);
+	else if (!status)
+		status = explain_text(&c, cpus);
+	compilation_free(&c);
+	return status;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/replay.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "runtime/kernel.h"
+
+struct sink {
+	const struct amon_format *format;
+	struct amon_format_options format_options;
+	FILE *out;
+	bool shows_progress;
+};
+
+static int write_window(const struct amon_document *document, void *data)
+{
+	struct sink *sink = data;
+
+	if (sink->shows_progress)
+		fputs("\r\033[K", stderr);
+	return sink->format->write(document, sink->out, &sink->format_options);
+}
+
+static void show_progress(uint64_t done, uint64_t total, void *data)
+{
+	static const char bar[] = "########################################";
+	struct sink *sink = data;
+	int percent = total ? done * 100 / total : 0;
+
+	if (sink->shows_progress && total)
+		fprintf(stderr, "\r[%-40.*s] %3d %%", percent * 40 / 100, bar, percent);
+}
+
+static int replay(const struct options *options, const struct compilation *c, const char *trace)
+{
+	struct amon_load_options load = { .replay = true, .verbose = options->verbose };
+	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
+	struct amon_failure failure = { .message = "" };
+	struct sink sink = { .out = open_output(options) };
+	struct amon_replay_options replay_options = { write_window, &sink, show_progress };
+	int error, status;
+
+	if (!sink.out)
+		return EXIT_FAILED;
+	sink.format = choose_format(options, sink.out, c->exports->window != 0);
+	if (!sink.format)
+		return EXIT_USAGE;
+	sink.format_options = format_options(options, sink.out);
+	sink.shows_progress = isatty(STDERR_FILENO) && !options->quiet;
+	error = amon_kernel_check(&failure);
+	if (!error)
+		error = amon_probe_load(c->object, c->object_size, c->exports, &load, &loaded, &failure);
+	if (!error)
+		error = amon_replay(loaded, trace, &replay_options, &failure);
+	if (sink.shows_progress)
+		fputs("\r\033[K", stderr);
+	status = close_output(options, sink.out);
+	return error ? report_failure(options, error, &failure) : status;
+}
+
+int command_replay(struct options *options)
+{
+	const char *spec = take_spec(options);
+	struct compilation c;
+	int status;
+
+	if (!spec || options->argument_count != 1)
+		return complain(EXIT_USAGE, "write amonc replay SPEC TRACE");
+	status = compile_object(&c, options, spec);
+	if (!status)
+		status = replay(options, &c, options->arguments[0]);
+	compilation_free(&c);
+	return status;
+}

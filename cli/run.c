@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "runtime/kernel.h"
+
+#define SECOND 1000000000ull
+
+struct session {
+	const struct options *options;
+	const struct amon_exports *exports;
+	const struct amon_loaded *loaded;
+	const struct amon_attached *attached;
+	const struct amon_format *format;
+	FILE *out;
+	uint64_t interval, start, sequence;
+	struct amon_collected *earlier; /* what the last read of a windowed probe saw */
+	bool windows;
+};
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* Windows are what came since the last read; else totals. Takes `collected`, and keeps what the next read needs. */
+static int window_of(struct session *s, struct amon_collected **collected, struct amon_failure *failure)
+{
+	struct amon_collected *total = NULL;
+	int error;
+
+	if (!s->windows)
+		return 0;
+	/* read once, used twice: as the window, and as the baseline of the next */
+	error = amon_collected_copy(*collected, &total);
+	if (error)
+		return amon_fail(failure, error, "out of memory");
+	if (s->earlier)
+		amon_collected_subtract(s->exports, *collected, s->earlier);
+	amon_collected_free(s->earlier);
+	s->earlier = total;
+	return 0;
+}
+
+static int read_once(struct session *s, struct amon_failure *failure)
+{
+	struct amon_collected *collected __attribute__((cleanup(amon_collected_cleanup))) = NULL;
+	struct amon_format_options format = format_options(s->options, s->out);
+	struct amon_document *document = NULL;
+	struct amon_window window = { .sequence = ++s->sequence, .start = s->start };
+	int error = amon_collect(s->loaded, &collected, failure);
+
+	window.end = now(CLOCK_REALTIME);
+	window.clock_offset = window.end - now(CLOCK_MONOTONIC);
+	if (!error)
+		error = window_of(s, &collected, failure);
+	if (!error)
+		error = amon_document(s->exports, collected, &window, &document);
+	if (error)
+		return error;
+	document->interface = s->options->interface;
+	document->hooks = amon_attached_hooks(s->attached, &document->hook_count);
+	error = s->format->write(document, s->out, &format);
+	if (!error && fflush(s->out))
+		error = -errno;
+	amon_document_free(document);
+	if (s->windows)
+		s->start = window.end;
+	return error ? amon_fail(failure, error, "standard output: %s", strerror(-error)) : 0;
+}
+
+/* The next multiple of the interval on the wall clock. */
+static uint64_t next_read(const struct session *s)
+{
+	return (now(CLOCK_REALTIME) / s->interval + 1) * s->interval;
+}
+
+/* Waits for a time of the wall clock, looking after the interface. 1: interrupted; 0; or -ENODEV. */
+static int wait_until(const struct session *s, int signals, uint64_t time)
+{
+	struct pollfd poll_signals = { .fd = signals, .events = POLLIN };
+
+	for (;;) {
+		uint64_t here = now(CLOCK_REALTIME), left = time > here ? time - here : 0;
+		struct timespec timeout = { 0, left < SECOND / 5 ? (long)left : (long)(SECOND / 5) };
+
+		if (!left)
+			return 0;
+		if (ppoll(&poll_signals, 1, &timeout, NULL) > 0)
+			return 1;
+		if (amon_attached_check(s->attached))
+			return -ENODEV;
+	}
+}
+
+static int read_loop(struct session *s, int signals, struct amon_failure *failure)
+{
+	int waited = 0, error = 0;
+
+	while (!error && !waited && (!s->options->count || s->sequence < s->options->count)) {
+		waited = wait_until(s, signals, next_read(s));
+		if (waited == -ENODEV)
+			return amon_fail(failure, -ENODEV, "%s is gone; the probe went with it", s->options->interface);
+		error = read_once(s, failure);
+	}
+	return error;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static void warn_of_generic(const struct amon_attached *attached, const struct options *options)
+{
+	uint32_t count;
+	const struct amon_attached_hook *hooks = amon_attached_hooks(attached, &count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (hooks[i].kind == AMON_HOOK_XDP && hooks[i].mode == AMON_XDP_GENERIC && !options->quiet)
+			fprintf(stderr,
+				"amonc: warning: generic XDP on %s turns GRO off while the probe is attached, and counts a "
+				"super-packet once; `ingress tc` does neither\n",
+				options->interface);
+}
+
+/* Everything is attached from here on, and nothing is when this returns. */
+static int attached_session(struct session *s, struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	struct amon_attached *attached = NULL;
+	int signals = open_signals(), error;
+
+	if (signals < 0)
+		return amon_fail(failure, -errno, "cannot wait for signals: %s", strerror(errno));
+	error = amon_probe_attach(loaded, s->options->interface, &attached, failure);
+	if (!error) {
+		warn_of_generic(attached, s->options);
+		s->attached = attached;
+		s->start = now(CLOCK_REALTIME);
+		error = read_loop(s, signals, failure);
+		amon_probe_detach(attached);
+	}
+	amon_collected_free(s->earlier);
+	close(signals);
+	return error;
+}
+
+/* A window is what lies between two reads; what does not subtract cannot have one. */
+static int check_windows(const struct amon_exports *exports)
+{
+	const char *metric = exports->window ? amon_exports_subtract(exports) : NULL;
+
+	if (metric)
+		return complain(EXIT_SPEC,
+				"`%s` has no value for a single window: totals of it do not subtract; leave out `window` to see "
+				"totals, or replay a capture",
+				metric);
+	return EXIT_DONE;
+}
+
+static int run(const struct options *options, const struct compilation *c)
+{
+	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
+	struct amon_load_options load = { .verbose = options->verbose };
+	struct amon_failure failure = { .message = "" };
+	struct session s = { .options = options, .exports = c->exports, .out = open_output(options) };
+	int error, status;
+
+	if (!s.out)
+		return EXIT_FAILED;
+	s.format = choose_format(options, s.out, true);
+	if (!s.format)
+		return EXIT_USAGE;
+	status = check_windows(c->exports);
+	if (status)
+		return status;
+	s.windows = c->exports->window != 0;
+	s.interval = options->interval ? options->interval : s.windows ? c->exports->window : SECOND;
+	error = amon_kernel_check(&failure);
+	if (!error)
+		error = amon_probe_choose(c->exports, options->interface, &load.ingress_tc, &failure);
+	if (!error)
+		error = amon_probe_load(c->object, c->object_size, c->exports, &load, &loaded, &failure);
+	s.loaded = loaded;
+	if (!error && !options->dry_run)
+		error = attached_session(&s, loaded, &failure);
+	status = error == -EPIPE ? EXIT_FAILED : close_output(options, s.out);
+	return error ? report_failure(options, error, &failure) : status;
+}
+
+int command_run(struct options *options)
+{
+	const char *spec = take_spec(options);
+	struct compilation c;
+	int status;
+
+	if (!spec || options->argument_count)
+		return complain(EXIT_USAGE, "write amonc run SPEC -i IFACE");
+	if (!options->interface)
+		return complain(EXIT_USAGE, "run on which interface? Write -i IFACE");
+	status = compile_object(&c, options, spec);
+	if (!status)
+		status = run(options, &c);
+	compilation_free(&c);
+	return status;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_EXPORTS_H
+#define AMON_EXPORTS_H
+
+#include "aggregations.h"
+#include "check.h"
+
+/*
+ * The export table: the only contract between compiler and runtime. It is derived from the plan, travels inside the
+ * object (section .amon.exports, as JSON), and says for every map what its bytes mean and how they merge.
+ */
+
+#define AMON_EXPORTS_SECTION ".amon.exports"
+#define AMON_EXPORTS_VERSION 1
+
+/** Packets and bytes, 8 bytes each, at an offset of the section's record. */
+struct amon_export_counter {
+	const char *name; /* malformed cause, unaccounted cause */
+	uint32_t offset;
+};
+
+struct amon_export_column {
+	enum amon_column_kind kind;
+	const char *name;     /* as exported */
+	const char *spec_name;
+	const char *help, *unit, *ipfix; /* "" for none */
+	uint32_t ipfix_pen, ipfix_id;
+	struct amon_type type;
+	uint64_t divisor, multiplier;
+	const struct amon_aggregation *aggregation; /* METRIC */
+	struct amon_buckets buckets;
+	struct amon_layout layout;   /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
+	struct amon_export_value *value; /* DERIVE */
+};
+
+/** Expressions at export: derive, having. Columns are named by place, not pointer. */
+struct amon_export_value {
+	enum amon_value_kind kind; /* INTEGER, REAL, ADDRESS, UNARY, BINARY, IN, CHOICE, ABS, MIN, MAX, PRESENT, COLUMN, WINDOW, LOG2, SQRT */
+	enum amon_operator op;
+	struct amon_type type;
+	int64_t integer;
+	double real;
+	struct amon_address address;
+	struct amon_export_value *left, *middle, *right;
+	struct amon_range *ranges;
+	uint32_t range_count;
+	/* COLUMN: section -1 is the probe; table -1 is the section's own (or probe's) columns */
+	int32_t section, table, column;
+	enum amon_member member;
+};
+
+struct amon_export_table {
+	const char *name, *help;
+	const char *map;        /* PERCPU_HASH: key, record */
+	uint32_t key_size, record_size, size;
+	/* PERCPU_ARRAY of one entry of record_size: the `other` row; NULL: overflow drop. (Not inside the section's record: a
+	   per-CPU value ends at 32 KiB.) */
+	const char *other_map;
+	struct amon_export_column *columns; /* keys, then metrics and derives in the order of the spec */
+	uint32_t column_count, key_count;
+	struct amon_export_value *having; /* NULL: none */
+	uint32_t top;                     /* 0: none */
+	int32_t top_by;                   /* a column */
+	/* the ledger, in the section's record */
+	uint32_t selected, in_rows, other; /* packets and bytes; `other` UINT32_MAX where overflow is drop */
+	struct amon_export_counter *unaccounted;
+	uint32_t unaccounted_count;
+};
+
+struct amon_export_section {
+	const char *name;
+	const char *map;      /* PERCPU_ARRAY of one entry: the section's record */
+	uint32_t record_size;
+	struct amon_hook hooks[AMON_HOOK_COUNT];
+	uint32_t hook_count;
+	bool coarse;
+	struct amon_export_column *columns; /* metrics and derives in the order of the spec */
+	uint32_t column_count;
+	struct amon_export_table *tables;
+	uint32_t table_count;
+	uint32_t seen, selected; /* packets and bytes */
+	struct amon_export_counter *malformed;
+	uint32_t malformed_count;
+};
+
+struct amon_export_program {
+	const char *name; /* in the object */
+	enum amon_hook_kind hook;
+};
+
+struct amon_exports {
+	const char *probe, *help;
+	uint64_t window;
+	bool uses_vlan;
+	struct amon_export_program *programs;
+	uint32_t program_count;
+	struct amon_export_section *sections;
+	uint32_t section_count;
+	struct amon_export_column *columns; /* derives of the probe */
+	uint32_t column_count;
+};
+
+/** The table as JSON text (NUL-terminated, in the arena). The same table gives the same bytes. */
+char *amon_exports_encode(struct amon_arena *arena, const struct amon_exports *exports);
+/**
+ * Reads one back. Returns NULL, and a message in *error (in the arena), where the text is not an export table of this
+ * version or anything in it is out of bounds: no offset that the runtime follows can leave its record.
+ */
+struct amon_exports *amon_exports_decode(struct amon_arena *arena, const char *json, size_t length, const char **error);
+
+#endif

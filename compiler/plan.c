@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "diagnostic.h"
+
+#define BIT(layer) AMON_LAYER_BIT(AMON_LAYER_##layer)
+#define NET        (BIT(IPV4) | BIT(IPV6))
+#define EXTENSIONS (BIT(HOPOPTS) | BIT(ROUTING) | BIT(FRAGHDR) | BIT(DSTOPTS) | BIT(AH))
+#define TRANSPORT  (BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6))
+#define ABOVE_NET  (EXTENSIONS | TRANSPORT | BIT(ICMP_ECHO) | BIT(ICMPV6_ECHO) | BIT(L4_LEN) | BIT(TCP_PAYLOAD))
+
+/* Sections with more metrics than this, or more conditions, are verified function by function. */
+#define INLINE_METRICS    24
+#define INLINE_CONDITIONS 6
+/* struct packet goes to a map beyond this many bytes: the stack has 512 for all that is called. */
+#define PACKET_ON_STACK 208
+
+const char *const amon_cause_names[AMON_CAUSE_COUNT] = {
+	"WHOLE",	 "ETH_TRUNCATED", "VLAN_TRUNCATED",	 "PPPOE_TRUNCATED", "MPLS_TRUNCATED", "ARP_TRUNCATED",
+	"IP_TRUNCATED",	 "IP_HEADER",	  "IP_LENGTH",		 "EXTENSION_TRUNCATED", "TCP_TRUNCATED", "TCP_LENGTH",
+	"UDP_TRUNCATED", "SCTP_TRUNCATED", "ICMP_TRUNCATED",	 "ICMPV6_TRUNCATED", "UNSIZED",
+};
+
+/* Which layer's walk finds which fault. */
+static const struct {
+	enum amon_cause cause;
+	uint32_t layers;
+} cause_layers[] = {
+	{ AMON_CAUSE_ETH_TRUNCATED, BIT(ETH) },
+	{ AMON_CAUSE_VLAN_TRUNCATED, BIT(VLAN) },
+	{ AMON_CAUSE_PPPOE_TRUNCATED, BIT(PPPOE) },
+	{ AMON_CAUSE_MPLS_TRUNCATED, BIT(MPLS) },
+	{ AMON_CAUSE_ARP_TRUNCATED, BIT(ARP) },
+	{ AMON_CAUSE_IP_TRUNCATED, NET },
+	{ AMON_CAUSE_IP_HEADER, NET },
+	{ AMON_CAUSE_IP_LENGTH, BIT(IPV4) },
+	{ AMON_CAUSE_TCP_TRUNCATED, BIT(TCP) },
+	{ AMON_CAUSE_TCP_LENGTH, BIT(TCP) },
+	{ AMON_CAUSE_UDP_TRUNCATED, BIT(UDP) },
+	{ AMON_CAUSE_SCTP_TRUNCATED, BIT(SCTP) },
+	{ AMON_CAUSE_ICMP_TRUNCATED, BIT(ICMP) },
+	{ AMON_CAUSE_ICMPV6_TRUNCATED, BIT(ICMPV6) },
+};
+
+/* Words that C or the generated file has taken; a metric of that name gets an underscore. */
+static const char *const taken_words[] = {
+	"auto",	    "bool",	"break",    "case",	"char",	  "const",    "continue", "default", "do",     "double",
+	"else",	    "enum",	"extern",   "float",	"for",	  "goto",     "if",	  "inline",  "int",    "long",
+	"register", "restrict", "return",   "short",	"signed", "sizeof",   "static",	  "struct",  "switch", "typedef",
+	"typeof",   "union",	"unsigned", "void",	"volatile", "while",  "asm",	  "SEC",     "ntohs",  "ntohl",
+	"htons",    "htonl",	NULL,
+};
+
+/* --- names */
+
+struct names {
+	struct amon_arena *arena;
+	const char **names;
+	uint32_t count, capacity;
+};
+
+static bool is_taken(const struct names *names, const char *name)
+{
+	for (const char *const *word = taken_words; *word; word++)
+		if (!strcmp(*word, name))
+			return true;
+	/* the implementation's own: __u8, __builtin_… */
+	if (name[0] == '_' && (name[1] == '_' || isupper((unsigned char)name[1])))
+		return true;
+	for (uint32_t i = 0; i < names->count; i++)
+		if (!strcmp(names->names[i], name))
+			return true;
+	return false;
+}
+
+static void names_add(struct names *names, const char *name)
+{
+	if (names->count == names->capacity) {
+		uint32_t capacity = names->capacity ? names->capacity * 2 : 64;
+		const char **grown = amon_new_array(names->arena, const char *, capacity);
+
+		if (names->count)
+			memcpy(grown, names->names, names->count * sizeof(*grown));
+		names->names = grown;
+		names->capacity = capacity;
+	}
+	names->names[names->count++] = name;
+}
+
+/* `wanted`, or that with a number behind it where the name is taken. */
+static const char *unique(struct names *names, const char *wanted)
+{
+	const char *name = wanted;
+
+	if (name[0] == '_' && (name[1] == '_' || isupper((unsigned char)name[1])))
+		name = wanted = amon_arena_printf(names->arena, "m%s", wanted);
+	for (unsigned int n = 1; is_taken(names, name); n++)
+		name = amon_arena_printf(names->arena, n == 1 ? "%s_" : "%s_%u", wanted, n);
+	names_add(names, name);
+	return name;
+}
+
+static const char *prefixed(struct names *names, const char *prefix, const char *name)
+{
+	return unique(names, amon_arena_printf(names->arena, "%s%s", prefix, name));
+}
+
+/* --- which parts of packets are needed */
+
+static void need_member(struct amon_plan *plan, const struct amon_field *field)
+{
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		if (!strcmp(plan->members[i].field->member, field->member))
+			return;
+	plan->members[plan->member_count++].field = field;
+}
+
+static void need_field(struct amon_plan *plan, const struct amon_field *field)
+{
+	need_member(plan, field);
+	plan->layers |= field->layers;
+	if (field->type.base == AMON_BASE_NET)
+		need_member(plan, amon_field_find("net.version"));
+}
+
+static void need_slice(struct amon_plan *plan, const struct amon_value *value)
+{
+	struct amon_plan_slice *slice;
+	const char *prefix = !strncmp(value->payload->name, "tcp", 3) ? "tcp" : "udp";
+
+	for (uint32_t i = 0; i < plan->slice_count; i++)
+		if (plan->slices[i].payload == value->payload && plan->slices[i].offset == value->offset &&
+		    plan->slices[i].width == value->width)
+			return;
+	slice = &plan->slices[plan->slice_count++];
+	*slice = (struct amon_plan_slice){ .payload = value->payload, .offset = value->offset, .width = value->width };
+	slice->member =
+		amon_arena_printf(plan->arena, "%s_payload_%u_%u", prefix, value->offset, value->width);
+	plan->layers |= AMON_LAYER_BIT(value->payload->layer);
+}
+
+static void need_value(struct amon_plan *plan, const struct amon_value *value)
+{
+	if (!value)
+		return;
+	if (value->kind == AMON_VALUE_FIELD)
+		need_field(plan, value->field);
+	if (value->kind == AMON_VALUE_SLICE)
+		need_slice(plan, value);
+	if (value->kind == AMON_VALUE_PROTOCOL)
+		plan->layers |= value->layers;
+	need_value(plan, value->left);
+	need_value(plan, value->middle);
+	need_value(plan, value->right);
+}
+
+static uint32_t count_slices(const struct amon_value *value)
+{
+	if (!value)
+		return 0;
+	return (value->kind == AMON_VALUE_SLICE) + count_slices(value->left) + count_slices(value->middle) +
+	       count_slices(value->right);
+}
+
+static bool needs_time(const struct amon_column *metric)
+{
+	return metric->aggregation->parts & AMON_PART_TIME;
+}
+
+/* Calls `each` for every packet expression of the probe. */
+static void for_each_value(const struct amon_probe *probe, void (*each)(void *data, const struct amon_value *value),
+			   void *data)
+{
+	for (const struct amon_section *section = probe->sections; section; section = section->next) {
+		each(data, section->where);
+		for (const struct amon_column *c = section->metrics.first; c; c = c->next)
+			each(data, c->argument), each(data, c->where);
+		for (const struct amon_table *table = section->tables; table; table = table->next) {
+			each(data, table->where);
+			for (const struct amon_column *c = table->keys.first; c; c = c->next)
+				each(data, c->value);
+			for (const struct amon_column *c = table->metrics.first; c; c = c->next)
+				each(data, c->argument), each(data, c->where);
+		}
+	}
+}
+
+static void each_slices(void *data, const struct amon_value *value)
+{
+	*(uint32_t *)data += count_slices(value);
+}
+
+static void each_need(void *data, const struct amon_value *value)
+{
+	need_value(data, value);
+}
+
+static bool columns_need_time(const struct amon_columns *columns)
+{
+	for (const struct amon_column *c = columns->first; c; c = c->next)
+		if (needs_time(c))
+			return true;
+	return false;
+}
+
+static bool probe_needs_time(const struct amon_probe *probe)
+{
+	for (const struct amon_section *section = probe->sections; section; section = section->next) {
+		if (columns_need_time(&section->metrics))
+			return true;
+		for (const struct amon_table *table = section->tables; table; table = table->next)
+			if (columns_need_time(&table->metrics))
+				return true;
+	}
+	return false;
+}
+
+/* Members in the order of the table of fields, so that the C does not depend on the order of the spec. */
+static int compare_members(const void *a, const void *b)
+{
+	const struct amon_field *x = ((const struct amon_plan_member *)a)->field;
+	const struct amon_field *y = ((const struct amon_plan_member *)b)->field;
+
+	return (x > y) - (x < y);
+}
+
+/* Members are named by their first row, whichever field asked for them. */
+static const struct amon_field *first_row(const struct amon_field *field)
+{
+	for (const struct amon_field *row = amon_fields; row->name; row++)
+		if (row->member && !strcmp(row->member, field->member))
+			return row;
+	return field;
+}
+
+static void plan_walk(struct amon_plan *plan)
+{
+	uint32_t walked = plan->layers;
+	bool late = false;
+
+	for (uint32_t i = 0; i < plan->member_count; i++) {
+		const struct amon_field *field = plan->members[i].field;
+
+		walked |= field->layers;
+		for (size_t r = 0; r < 3; r++)
+			late |= field->reads[r].late;
+	}
+	for (int layer = AMON_LAYER_COUNT - 1; layer >= 0; layer--)
+		if (walked & AMON_LAYER_BIT(layer))
+			walked |= amon_layer_below(layer);
+	/* what lies behind tags and labels is found by walking them */
+	if (walked & (NET | BIT(ARP)))
+		walked |= BIT(VLAN);
+	if (walked & (NET | BIT(PPPOE) | BIT(MPLS)))
+		walked |= BIT(PPPOE) | BIT(MPLS) | BIT(VLAN);
+	plan->walked = walked;
+	plan->parses = walked != 0;
+	plan->walks_extensions = (walked & BIT(IPV6)) && (late || (walked & ABOVE_NET));
+	plan->forget = (walked & BIT(VLAN)) || plan->walks_extensions;
+	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
+		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;
+	plan->causes[AMON_CAUSE_EXTENSION_TRUNCATED] = plan->walks_extensions;
+	plan->causes[AMON_CAUSE_UNSIZED] = plan->programs[AMON_HOOK_TC_INGRESS] || plan->programs[AMON_HOOK_TC_EGRESS];
+}
+
+static uint32_t type_size(const char *c_type)
+{
+	if (strchr(c_type, '['))
+		return !strcmp(c_type, "__u8[6]") ? 6 : 16;
+	return !strcmp(c_type, "__u64") ? 8 : !strcmp(c_type, "__u32") || !strcmp(c_type, "__be32") ? 4 :
+	       !strcmp(c_type, "__u16")					   ? 2 :
+									     1;
+}
+
+static void plan_packet(struct amon_plan *plan)
+{
+	uint32_t slices = 0, fields = 0;
+
+	for (const struct amon_field *field = amon_fields; field->name; field++)
+		fields++;
+	for_each_value(plan->probe, each_slices, &slices);
+	plan->members = amon_new_array(plan->arena, struct amon_plan_member, fields);
+	plan->slices = amon_new_array(plan->arena, struct amon_plan_slice, slices + 1);
+	need_member(plan, amon_field_find("frame.len"));
+	if (probe_needs_time(plan->probe))
+		need_member(plan, amon_field_find("frame.time"));
+	for_each_value(plan->probe, each_need, plan);
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		plan->members[i].field = first_row(plan->members[i].field);
+	qsort(plan->members, plan->member_count, sizeof(*plan->members), compare_members);
+	plan->packet_size = 24;
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
+	plan->packet_size += plan->slice_count * 9;
+	plan->scratch = plan->packet_size > PACKET_ON_STACK;
+}
+
+/* --- records */
+
+static uint32_t align_to(uint32_t offset, uint32_t alignment)
+{
+	return (offset + alignment - 1) & ~(alignment - 1);
+}
+
+/* Puts a member of `size` bytes at the next place that suits it. */
+static uint32_t place(uint32_t *offset, uint32_t size, uint32_t alignment)
+{
+	uint32_t at = align_to(*offset, alignment);
+
+	*offset = at + size;
+	return at;
+}
+
+static uint32_t value_alignment(enum amon_base base)
+{
+	return base == AMON_BASE_MAC ? 1 : base == AMON_BASE_IPV4 || base == AMON_BASE_IPV6 || base == AMON_BASE_NET ? 4 : 8;
+}
+
+static bool is_own_time(const struct amon_column *metric)
+{
+	const struct amon_value *argument = metric->argument;
+
+	return (metric->aggregation->parts & AMON_PART_TIME) && argument->kind == AMON_VALUE_FIELD &&
+	       argument->type.base == AMON_BASE_TIME;
+}
+
+static enum amon_base argument_base(const struct amon_column *metric)
+{
+	return metric->argument ? metric->argument->type.base : AMON_BASE_INT;
+}
+
+/* The parts of 8 bytes and addresses. */
+static void place_wide(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
+{
+	const struct amon_column *column = metric->column;
+	unsigned int parts = column->aggregation->parts;
+	struct amon_layout *layout = &metric->layout;
+	enum amon_base base = argument_base(column);
+
+	*layout = (struct amon_layout){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 };
+	metric->member = unique(names, column->name);
+	if (parts & AMON_PART_VALUE) {
+		layout->value_size = amon_value_size(base);
+		layout->value = place(offset, layout->value_size, value_alignment(base));
+	}
+	if (parts & AMON_PART_COUNT) {
+		metric->count = parts & AMON_PART_VALUE ? prefixed(names, metric->member, "_count") : metric->member;
+		layout->count = place(offset, 8, 8);
+	}
+	if (parts & AMON_PART_SQUARES) {
+		metric->squares = prefixed(names, metric->member, "_squares");
+		layout->squares = place(offset, 16, 8);
+	}
+	if ((parts & AMON_PART_TIME) && !is_own_time(column)) {
+		metric->time = prefixed(names, metric->member, "_time");
+		layout->time = place(offset, 8, 8);
+	}
+	if (parts & AMON_PART_BUCKETS) {
+		metric->buckets = prefixed(names, metric->member, "_buckets");
+		layout->bucket_count = amon_bucket_count(&column->buckets);
+		layout->buckets = place(offset, 8 * layout->bucket_count, 8);
+	}
+}
+
+static void place_bytes(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
+{
+	if (metric->column->aggregation->parts & AMON_PART_HAS) {
+		metric->has = prefixed(names, "has_", metric->member);
+		metric->layout.has = place(offset, 1, 1);
+	}
+	if ((metric->column->aggregation->parts & AMON_PART_VALUE) && argument_base(metric->column) == AMON_BASE_NET) {
+		metric->version = prefixed(names, metric->member, "_version");
+		metric->layout.version = place(offset, 1, 1);
+	}
+}
+
+static void plan_record(struct amon_plan *plan, struct amon_plan_record *record, const struct amon_columns *metrics,
+			struct names *names, uint32_t offset)
+{
+	record->metrics = amon_new_array(plan->arena, struct amon_plan_metric, metrics->count + 1);
+	for (const struct amon_column *column = metrics->first; column; column = column->next) {
+		struct amon_plan_metric *metric = &record->metrics[record->metric_count++];
+
+		metric->column = column;
+		place_wide(metric, names, &offset);
+	}
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		place_bytes(&record->metrics[i], names, &offset);
+	record->size = align_to(offset, 8);
+	if (!record->size)
+		record->size = 8;
+}
+
+static void check_record(const struct amon_plan_record *record, struct amon_span span, uint32_t limit, const char *what,
+			 const char *name, struct amon_diagnostics *diagnostics)
+{
+	if (record->size > limit)
+		amon_error(diagnostics, span, "the metrics of %s `%s` need records of %u bytes; %u at most", what, name,
+			   record->size, limit);
+}
+
+/* --- keys */
+
+static uint32_t key_size(const struct amon_value *value)
+{
+	uint8_t bits = value->type.bits;
+
+	switch (value->type.base) {
+	case AMON_BASE_BOOL:
+		return 1;
+	case AMON_BASE_INT:
+		return !bits || bits > 32 ? 8 : bits > 16 ? 4 : bits > 8 ? 2 : 1;
+	default:
+		return amon_value_size(value->type.base);
+	}
+}
+
+static uint32_t key_alignment(const struct amon_value *value)
+{
+	uint32_t size = key_size(value);
+
+	return size == 6 ? 1 : size == 16 ? 4 : size;
+}
+
+const char *amon_plan_c_type(enum amon_base base, uint32_t size)
+{
+	static const char *const integers[] = { [1] = "__u8", [2] = "__u16", [4] = "__u32", [8] = "__s64" };
+
+	switch (base) {
+	case AMON_BASE_IPV4:
+		return "__be32";
+	case AMON_BASE_IPV6:
+	case AMON_BASE_NET:
+		return "__be32[4]";
+	case AMON_BASE_MAC:
+		return "__u8[6]";
+	case AMON_BASE_TIME:
+		return "__u64";
+	default:
+		return integers[size];
+	}
+}
+
+static const char *member_of(struct amon_arena *arena, const char *name)
+{
+	char *member = amon_arena_copy(arena, name, strlen(name));
+
+	for (char *c = member; *c; c++)
+		if (!isalnum((unsigned char)*c))
+			*c = '_';
+	return member;
+}
+
+static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
+{
+	const struct amon_columns *columns = &table->table->keys;
+	struct names names = { .arena = plan->arena };
+	uint32_t offset = 0, laid_out = 0, alignment = 1;
+	bool net = false;
+
+	table->keys = amon_new_array(plan->arena, struct amon_plan_key, columns->count + 1);
+	table->laid_out = amon_new_array(plan->arena, struct amon_plan_key *, columns->count + 1);
+	for (const struct amon_column *column = columns->first; column; column = column->next) {
+		struct amon_plan_key *key = &table->keys[table->key_count++];
+
+		key->column = column;
+		key->size = key_size(column->value);
+		key->member = unique(&names, member_of(plan->arena, column->name));
+		net |= column->value->type.base == AMON_BASE_NET;
+	}
+	/* widest alignment first, so that there are no holes */
+	for (uint32_t a = 8; a; a /= 2)
+		for (uint32_t i = 0; i < table->key_count; i++)
+			if (key_alignment(table->keys[i].column->value) == a) {
+				table->laid_out[laid_out++] = &table->keys[i];
+				table->keys[i].offset = place(&offset, table->keys[i].size, a);
+				alignment = a > alignment ? a : alignment;
+			}
+	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
+	table->key_used = offset;
+	table->key_size = align_to(offset, alignment);
+}
+
+/* --- sections */
+
+static bool misses_key(const struct amon_plan_table *table)
+{
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		const struct amon_column *column = table->keys[i].column;
+		const struct amon_value *value = column->value;
+
+		if (column->port_key || value->type.base == AMON_BASE_BOOL)
+			continue;
+		if (value->kind != AMON_VALUE_FIELD || value->field->layers)
+			return true;
+	}
+	return false;
+}
+
+static void plan_counters(struct amon_plan *plan, struct amon_plan_table *table, struct names *names, uint32_t *offset)
+{
+	static const char *const suffixes[AMON_LEDGER_COUNT] = { "selected", "in_rows",	  "other",     "no_key",
+								 "full",     "busy",	  "no_memory", "failed" };
+	bool other = table->table->overflow == AMON_OVERFLOW_OTHER;
+
+	for (int i = 0; i < AMON_LEDGER_COUNT; i++) {
+		bool there = i == AMON_LEDGER_OTHER ? other : i == AMON_LEDGER_NO_KEY ? misses_key(table) : i < AMON_LEDGER_OTHER || !other;
+
+		if (!there)
+			continue;
+		table->counters[i] = unique(names, amon_arena_printf(plan->arena, "%s_%s", table->table->name, suffixes[i]));
+		table->counter_offsets[i] = place(offset, 16, 8);
+	}
+}
+
+static bool columns_once(const struct amon_columns *columns)
+{
+	for (const struct amon_column *c = columns->first; c; c = c->next)
+		if (c->once)
+			return true;
+	return false;
+}
+
+static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
+		       struct names *globals, struct amon_diagnostics *diagnostics)
+{
+	const char *base = amon_arena_printf(plan->arena, "%s_%s", section->section->name, table->table->name);
+	struct names members = { .arena = plan->arena };
+
+	table->function = prefixed(globals, "count_", base);
+	table->map = unique(globals, amon_arena_printf(plan->arena, "%s_rows", base));
+	table->key_tag = unique(globals, amon_arena_printf(plan->arena, "%s_key", base));
+	table->record.tag = unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
+	plan->map_count++;
+	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
+		table->other_map = unique(globals, amon_arena_printf(plan->arena, "%s_other", base));
+		plan->map_count++;
+	}
+	table->once = columns_once(&table->table->metrics);
+	section->once |= table->once;
+	plan_keys(plan, table);
+	plan_record(plan, &table->record, &table->table->metrics, &members, 0);
+	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
+}
+
+static uint32_t count_conditions(const struct amon_section *section)
+{
+	uint32_t count = section->where != NULL;
+
+	for (const struct amon_column *c = section->metrics.first; c; c = c->next)
+		count += c->where != NULL;
+	for (const struct amon_table *table = section->tables; table; table = table->next) {
+		count += table->where != NULL;
+		for (const struct amon_column *c = table->metrics.first; c; c = c->next)
+			count += c->where != NULL;
+	}
+	return count;
+}
+
+static uint32_t count_metrics(const struct amon_section *section)
+{
+	uint32_t count = section->metrics.count;
+
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		count += table->metrics.count;
+	return count;
+}
+
+bool amon_plan_runs_at(const struct amon_section *section, enum amon_hook_kind hook)
+{
+	for (uint32_t i = 0; i < section->hook_count; i++)
+		if (section->hooks[i].kind == hook || (section->hooks[i].choice && hook == AMON_HOOK_TC_INGRESS))
+			return true;
+	return false;
+}
+
+const char *amon_program_name(enum amon_hook_kind hook)
+{
+	static const char *const names[AMON_HOOK_COUNT] = { "amon_xdp", "amon_tc_ingress", "amon_tc_egress" };
+
+	return names[hook];
+}
+
+static void plan_section(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals,
+			 struct amon_diagnostics *diagnostics)
+{
+	const struct amon_section *checked = section->section;
+	struct names members = { .arena = plan->arena };
+	uint32_t offset = 0, causes = 0, i = 0;
+
+	section->function = prefixed(globals, "count_", checked->name);
+	section->map = unique(globals, amon_arena_printf(plan->arena, "%s_metrics", checked->name));
+	section->record.tag = section->map;
+	plan->map_count++;
+	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
+	section->table_count = checked->table_count;
+	section->once = columns_once(&checked->metrics);
+	section->weighted = amon_plan_runs_at(checked, AMON_HOOK_TC_INGRESS) || amon_plan_runs_at(checked, AMON_HOOK_TC_EGRESS);
+	section->shared = section->weighted || count_metrics(checked) > INLINE_METRICS ||
+			  count_conditions(checked) > INLINE_CONDITIONS;
+	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
+		causes += plan->causes[cause];
+	section->seen_member = unique(&members, "seen");
+	section->seen = place(&offset, 16, 8);
+	section->selected_member = unique(&members, "selected");
+	section->selected = place(&offset, 16, 8);
+	if (causes) {
+		section->malformed_member = unique(&members, "malformed");
+		section->malformed = place(&offset, 16 * causes, 8);
+	}
+	for (const struct amon_table *table = checked->tables; table; table = table->next, i++) {
+		section->tables[i].table = table;
+		plan_table(plan, section, &section->tables[i], globals, diagnostics);
+		plan_counters(plan, &section->tables[i], &members, &offset);
+	}
+	plan_record(plan, &section->record, &checked->metrics, &members, offset);
+	check_record(&section->record, checked->span, AMON_MAX_PERCPU_VALUE - 8, "section", checked->name, diagnostics);
+}
+
+struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe, struct amon_diagnostics *diagnostics)
+{
+	struct amon_plan *plan = amon_new(arena, struct amon_plan);
+	struct names globals = { .arena = arena };
+	unsigned int errors = diagnostics->errors;
+	uint32_t i = 0;
+
+	plan->arena = arena;
+	plan->probe = probe;
+	for (const struct amon_section *section = probe->sections; section; section = section->next) {
+		for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
+			plan->programs[hook] |= amon_plan_runs_at(section, hook);
+		for (uint32_t h = 0; h < section->hook_count; h++)
+			plan->choice |= section->hooks[h].choice;
+	}
+	plan_packet(plan);
+	plan_walk(plan);
+	plan->map_count = 1 + plan->programs[AMON_HOOK_XDP] + plan->scratch + 1;
+	plan->sections = amon_new_array(arena, struct amon_plan_section, probe->section_count + 1);
+	plan->section_count = probe->section_count;
+	for (const struct amon_section *section = probe->sections; section; section = section->next, i++) {
+		plan->sections[i].section = section;
+		plan_section(plan, &plan->sections[i], &globals, diagnostics);
+	}
+	if (plan->map_count > AMON_MAX_MAPS)
+		amon_error(diagnostics, probe->sections->span, "the probe needs %u maps; a program may use %u", plan->map_count,
+			   AMON_MAX_MAPS);
+	return diagnostics->errors > errors ? NULL : plan;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_PLAN_H
+#define AMON_PLAN_H
+
+#include "check.h"
+#include "exports.h"
+
+/*
+ * The plan decides everything that emit writes and the export table tells: which headers are walked, what of a packet is
+ * kept, how records and keys lie in memory, which maps and programs there are.
+ */
+
+/** A program may use 64 maps; a per-CPU value ends at 32 KiB. */
+#define AMON_MAX_MAPS 64
+#define AMON_MAX_PERCPU_VALUE 32768
+
+/** What can be wrong with a packet: the first header that is not whole. */
+enum amon_cause {
+	AMON_CAUSE_WHOLE,
+	AMON_CAUSE_ETH_TRUNCATED,
+	AMON_CAUSE_VLAN_TRUNCATED,
+	AMON_CAUSE_PPPOE_TRUNCATED,
+	AMON_CAUSE_MPLS_TRUNCATED,
+	AMON_CAUSE_ARP_TRUNCATED,
+	AMON_CAUSE_IP_TRUNCATED,
+	AMON_CAUSE_IP_HEADER, /* version or header length */
+	AMON_CAUSE_IP_LENGTH, /* shorter than the header */
+	AMON_CAUSE_EXTENSION_TRUNCATED,
+	AMON_CAUSE_TCP_TRUNCATED,
+	AMON_CAUSE_TCP_LENGTH, /* header length below 20, or past the IP packet */
+	AMON_CAUSE_UDP_TRUNCATED,
+	AMON_CAUSE_SCTP_TRUNCATED,
+	AMON_CAUSE_ICMP_TRUNCATED,
+	AMON_CAUSE_ICMPV6_TRUNCATED,
+	AMON_CAUSE_UNSIZED, /* a super-packet whose wire packets' sizes are not told */
+	AMON_CAUSE_COUNT,
+};
+
+/** In generated C ("TCP_TRUNCATED") and, in lower case, in the ledger. */
+extern const char *const amon_cause_names[AMON_CAUSE_COUNT];
+
+/** A member of struct packet. */
+struct amon_plan_member {
+	const struct amon_field *field; /* the first field that uses it */
+};
+
+struct amon_plan_slice {
+	const struct amon_payload *payload;
+	uint32_t offset, width;
+	const char *member; /* "udp_payload_8_4"; has_ before it says whether it is there */
+};
+
+struct amon_plan_metric {
+	const struct amon_column *column;
+	const char *member, *count, *squares, *time, *buckets, *has, *version; /* C names of the parts; NULL: not there */
+	struct amon_layout layout;
+};
+
+struct amon_plan_record {
+	const char *tag; /* struct TAG */
+	struct amon_plan_metric *metrics;
+	uint32_t metric_count, size;
+};
+
+struct amon_plan_key {
+	const struct amon_column *column;
+	const char *member;
+	uint32_t offset, size;
+};
+
+enum amon_ledger { AMON_LEDGER_SELECTED, AMON_LEDGER_IN_ROWS, AMON_LEDGER_OTHER, AMON_LEDGER_NO_KEY, AMON_LEDGER_FULL, AMON_LEDGER_BUSY, AMON_LEDGER_NO_MEMORY, AMON_LEDGER_FAILED, AMON_LEDGER_COUNT };
+
+struct amon_plan_table {
+	const struct amon_table *table;
+	const char *function, *map, *other_map, *key_tag;
+	struct amon_plan_key *keys;      /* in the order of the spec */
+	struct amon_plan_key **laid_out; /* in the order of memory */
+	uint32_t key_count, key_size, key_used;
+	uint32_t version; /* offset of the key's version byte; UINT32_MAX: no NET part */
+	struct amon_plan_record record;
+	const char *counters[AMON_LEDGER_COUNT]; /* members of the section's record; NULL: cannot happen */
+	uint32_t counter_offsets[AMON_LEDGER_COUNT];
+	bool once; /* has metrics that see a super-packet once */
+};
+
+struct amon_plan_section {
+	const struct amon_section *section;
+	const char *function, *map;
+	struct amon_plan_record record;
+	struct amon_plan_table *tables;
+	uint32_t table_count;
+	uint32_t seen, selected, malformed;    /* offsets */
+	const char *seen_member, *selected_member, *malformed_member;
+	bool weighted; /* runs at TC, where a run may stand for several wire packets */
+	bool shared;   /* its functions are verified apart, and read the packet through volatile */
+	bool once;
+};
+
+struct amon_plan {
+	struct amon_arena *arena;
+	const struct amon_probe *probe;
+	struct amon_plan_section *sections;
+	uint32_t section_count;
+	bool programs[AMON_HOOK_COUNT];
+	bool choice;      /* some section says `ingress` alone */
+	uint32_t layers;  /* whose presence some condition or key asks for */
+	uint32_t walked;  /* that the parser walks */
+	bool causes[AMON_CAUSE_COUNT];
+	struct amon_plan_member *members;
+	uint32_t member_count;
+	struct amon_plan_slice *slices;
+	uint32_t slice_count;
+	bool scratch;     /* struct packet is too large for the stack */
+	bool forget, walks_extensions, parses;
+	uint32_t packet_size, map_count;
+};
+
+/**
+ * Plans a checked probe. What a limit of the kernel forbids (a record over 16 KiB, more than 64 maps) is an error in the
+ * diagnostics, and NULL is returned.
+ */
+struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe, struct amon_diagnostics *diagnostics);
+
+/** True where a section is counted by the program of this hook. */
+bool amon_plan_runs_at(const struct amon_section *section, enum amon_hook_kind hook);
+/** The program's name in the C and in the object. */
+const char *amon_program_name(enum amon_hook_kind hook);
+
+/** The member's type in a key or record: "__u16", "__be32[4]". */
+const char *amon_plan_c_type(enum amon_base base, uint32_t size);
+
+/** The export table of a plan. */
+struct amon_exports *amon_plan_exports(const struct amon_plan *plan);
+
+/** The C of a plan, self-contained; NUL-terminated, in the plan's arena. The same plan gives the same bytes. */
+char *amon_emit(const struct amon_plan *plan);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "plan.h"
+
+/* Metrics and derives stand in the order of the spec, keys before them. */
+struct place {
+	const struct amon_column *column;
+	const struct amon_plan_metric *metric;
+	const struct amon_plan_key *key;
+};
+
+struct block {
+	struct place *places;
+	uint32_t count;
+};
+
+struct builder {
+	const struct amon_plan *plan;
+	struct amon_arena *arena;
+	struct block probe, *sections, **tables; /* [section], [section][table] */
+};
+
+static struct place *next_of(const struct amon_columns *columns, const struct amon_plan_record *record, struct place *to)
+{
+	uint32_t i = 0;
+
+	for (const struct amon_column *c = columns->first; c; c = c->next, i++)
+		*to++ = (struct place){ c, record ? &record->metrics[i] : NULL, NULL };
+	return to;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	return (x->column->order > y->column->order) - (x->column->order < y->column->order);
+}
+
+static struct block block_of(struct amon_arena *arena, const struct amon_plan_table *table,
+			     const struct amon_plan_record *record, const struct amon_columns *metrics,
+			     const struct amon_columns *derives)
+{
+	uint32_t keys = table ? table->key_count : 0, count = keys + (metrics ? metrics->count : 0) + derives->count;
+	struct block block = { amon_new_array(arena, struct place, count + 1), count };
+	struct place *to = block.places;
+
+	for (uint32_t i = 0; i < keys; i++)
+		*to++ = (struct place){ table->keys[i].column, NULL, &table->keys[i] };
+	if (metrics)
+		to = next_of(metrics, record, to);
+	next_of(derives, NULL, to);
+	qsort(block.places + keys, count - keys, sizeof(*block.places), compare_places);
+	return block;
+}
+
+static int32_t index_in(const struct block *block, const struct amon_column *column)
+{
+	for (uint32_t i = 0; i < block->count; i++)
+		if (block->places[i].column == column)
+			return i;
+	return -1;
+}
+
+/* --- expressions */
+
+static void locate(const struct builder *b, const struct amon_column *column, struct amon_export_value *to)
+{
+	to->section = to->table = -1;
+	for (uint32_t s = 0; s < b->plan->section_count; s++) {
+		const struct amon_plan_section *section = &b->plan->sections[s];
+
+		if (section->section != column->section)
+			continue;
+		to->section = s;
+		for (uint32_t t = 0; t < section->table_count; t++)
+			if (section->tables[t].table == column->table)
+				to->table = t;
+		to->column = index_in(column->table ? &b->tables[s][to->table] : &b->sections[s], column);
+		return;
+	}
+	to->column = index_in(&b->probe, column);
+}
+
+static struct amon_export_value *value_of(const struct builder *b, const struct amon_value *value)
+{
+	struct amon_export_value *to;
+
+	if (!value)
+		return NULL;
+	to = amon_new(b->arena, struct amon_export_value);
+	to->kind = value->kind;
+	to->op = value->op;
+	to->type = value->type;
+	to->integer = value->integer;
+	to->real = value->real;
+	to->address = value->address;
+	to->member = value->member;
+	to->section = to->table = to->column = -1;
+	if (value->kind == AMON_VALUE_COLUMN)
+		locate(b, value->column, to);
+	if (value->range_count) {
+		to->range_count = value->range_count;
+		to->ranges = amon_new_array(b->arena, struct amon_range, value->range_count);
+		memcpy(to->ranges, value->ranges, sizeof(*to->ranges) * value->range_count);
+	}
+	to->left = value_of(b, value->left);
+	to->middle = value_of(b, value->middle);
+	to->right = value_of(b, value->right);
+	return to;
+}
+
+/* --- columns */
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static void column_of(const struct builder *b, const struct place *place, uint32_t version, struct amon_export_column *to)
+{
+	const struct amon_column *column = place->column;
+
+	*to = (struct amon_export_column){
+		.kind = column->kind,
+		.name = column->exported,
+		.spec_name = column->name,
+		.help = or_empty(column->help),
+		.unit = or_empty(column->unit),
+		.ipfix = or_empty(column->ipfix),
+		.ipfix_pen = column->ipfix_pen,
+		.ipfix_id = column->ipfix_id,
+		.type = column->type,
+		.divisor = column->divisor,
+		.multiplier = column->multiplier,
+		.aggregation = column->aggregation,
+		.buckets = column->buckets,
+		.layout = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 },
+	};
+	if (place->metric)
+		to->layout = place->metric->layout;
+	if (place->key) {
+		to->layout.value = place->key->offset;
+		to->layout.value_size = place->key->size;
+		if (column->value->type.base == AMON_BASE_NET)
+			to->layout.version = version;
+	}
+	if (column->kind == AMON_COLUMN_DERIVE)
+		to->value = value_of(b, column->value);
+}
+
+static struct amon_export_column *columns_of(const struct builder *b, const struct block *block, uint32_t version)
+{
+	struct amon_export_column *columns = amon_new_array(b->arena, struct amon_export_column, block->count + 1);
+
+	for (uint32_t i = 0; i < block->count; i++)
+		column_of(b, &block->places[i], version, &columns[i]);
+	return columns;
+}
+
+/* --- tables and sections */
+
+static void counters_of(const struct builder *b, const struct amon_plan_table *table, struct amon_export_table *to)
+{
+	static const struct {
+		enum amon_ledger counter;
+		const char *name;
+	} causes[] = { { AMON_LEDGER_NO_KEY, "no key" },
+		       { AMON_LEDGER_FULL, "full" },
+		       { AMON_LEDGER_BUSY, "busy" },
+		       { AMON_LEDGER_NO_MEMORY, "no memory" },
+		       { AMON_LEDGER_FAILED, "failed" } };
+
+	to->selected = table->counter_offsets[AMON_LEDGER_SELECTED];
+	to->in_rows = table->counter_offsets[AMON_LEDGER_IN_ROWS];
+	to->other = table->counters[AMON_LEDGER_OTHER] ? table->counter_offsets[AMON_LEDGER_OTHER] : UINT32_MAX;
+	to->unaccounted = amon_new_array(b->arena, struct amon_export_counter, sizeof(causes) / sizeof(causes[0]));
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (table->counters[causes[i].counter])
+			to->unaccounted[to->unaccounted_count++] =
+				(struct amon_export_counter){ causes[i].name, table->counter_offsets[causes[i].counter] };
+}
+
+static void table_of(const struct builder *b, const struct amon_plan_table *table, const struct block *block,
+		     struct amon_export_table *to)
+{
+	const struct amon_table *checked = table->table;
+
+	*to = (struct amon_export_table){
+		.name = checked->name,
+		.help = or_empty(checked->help),
+		.map = table->map,
+		.key_size = table->key_size,
+		.record_size = table->record.size,
+		.size = checked->size,
+		.other_map = table->other_map,
+		.columns = columns_of(b, block, table->version),
+		.column_count = block->count,
+		.key_count = table->key_count,
+		.having = value_of(b, checked->having),
+		.top = checked->top,
+		.top_by = checked->top ? index_in(block, checked->top_by) : -1,
+	};
+	counters_of(b, table, to);
+}
+
+static const char *lower(struct amon_arena *arena, const char *name)
+{
+	char *text = amon_arena_copy(arena, name, strlen(name));
+
+	for (char *c = text; *c; c++)
+		*c = tolower((unsigned char)*c);
+	return text;
+}
+
+static void malformed_of(const struct builder *b, const struct amon_plan_section *section, struct amon_export_section *to)
+{
+	to->malformed = amon_new_array(b->arena, struct amon_export_counter, AMON_CAUSE_COUNT);
+	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++) {
+		if (!b->plan->causes[cause])
+			continue;
+		to->malformed[to->malformed_count] = (struct amon_export_counter){
+			lower(b->arena, amon_cause_names[cause]), section->malformed + 16 * to->malformed_count
+		};
+		to->malformed_count++;
+	}
+}
+
+static void section_of(const struct builder *b, uint32_t index, struct amon_export_section *to)
+{
+	const struct amon_plan_section *section = &b->plan->sections[index];
+	const struct amon_section *checked = section->section;
+
+	*to = (struct amon_export_section){
+		.name = checked->name,
+		.map = section->map,
+		.record_size = section->record.size,
+		.hook_count = checked->hook_count,
+		.coarse = checked->coarse,
+		.columns = columns_of(b, &b->sections[index], UINT32_MAX),
+		.column_count = b->sections[index].count,
+		.tables = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),
+		.table_count = section->table_count,
+		.seen = section->seen,
+		.selected = section->selected,
+	};
+	memcpy(to->hooks, checked->hooks, sizeof(to->hooks));
+	malformed_of(b, section, to);
+	for (uint32_t t = 0; t < section->table_count; t++)
+		table_of(b, &section->tables[t], &b->tables[index][t], &to->tables[t]);
+}
+
+static void builder_init(struct builder *b)
+{
+	const struct amon_plan *plan = b->plan;
+
+	b->probe = block_of(b->arena, NULL, NULL, NULL, &plan->probe->derives);
+	b->sections = amon_new_array(b->arena, struct block, plan->section_count + 1);
+	b->tables = amon_new_array(b->arena, struct block *, plan->section_count + 1);
+	for (uint32_t s = 0; s < plan->section_count; s++) {
+		const struct amon_plan_section *section = &plan->sections[s];
+
+		b->sections[s] = block_of(b->arena, NULL, &section->record, &section->section->metrics, &section->section->derives);
+		b->tables[s] = amon_new_array(b->arena, struct block, section->table_count + 1);
+		for (uint32_t t = 0; t < section->table_count; t++) {
+			const struct amon_plan_table *table = &section->tables[t];
+
+			b->tables[s][t] = block_of(b->arena, table, &table->record, &table->table->metrics, &table->table->derives);
+		}
+	}
+}
+
+struct amon_exports *amon_plan_exports(const struct amon_plan *plan)
+{
+	struct amon_exports *exports = amon_new(plan->arena, struct amon_exports);
+	struct builder b = { .plan = plan, .arena = plan->arena };
+
+	builder_init(&b);
+	exports->probe = plan->probe->name;
+	exports->help = or_empty(plan->probe->help);
+	exports->window = plan->probe->window;
+	exports->uses_vlan = plan->probe->uses_vlan;
+	exports->programs = amon_new_array(plan->arena, struct amon_export_program, AMON_HOOK_COUNT);
+	for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
+		if (plan->programs[hook])
+			exports->programs[exports->program_count++] =
+				(struct amon_export_program){ amon_program_name(hook), hook };
+	exports->sections = amon_new_array(plan->arena, struct amon_export_section, plan->section_count + 1);
+	exports->section_count = plan->section_count;
+	for (uint32_t s = 0; s < plan->section_count; s++)
+		section_of(&b, s, &exports->sections[s]);
+	exports->columns = columns_of(&b, &b.probe, UINT32_MAX);
+	exports->column_count = b.probe.count;
+	return exports;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "compiler/diagnostic.h"
+#include "hook.h"
+#include "kernel.h"
+#include "probe.h"
+
+struct amon_attached {
+	int ifindex;
+	struct amon_xdp xdp;
+	struct amon_tc tc[2]; /* ingress, egress */
+	struct amon_attached_hook hooks[AMON_HOOK_COUNT];
+	uint32_t hook_count;
+};
+
+/* The interface */
+
+#define INTERFACES_MAX 256
+
+static int no_interface(const char *interface, struct amon_failure *failure)
+{
+	struct if_nameindex *interfaces = if_nameindex();
+	const char *names[INTERFACES_MAX], *near;
+	size_t count = 0;
+
+	while (interfaces && count < INTERFACES_MAX && interfaces[count].if_name) {
+		names[count] = interfaces[count].if_name;
+		count++;
+	}
+	near = amon_closest(interface, names, count);
+	if (near)
+		amon_fail(failure, -ENODEV, "no interface is called %s; is it %s?", interface, near);
+	else
+		amon_fail(failure, -ENODEV, "no interface is called %s; `ip link` lists them", interface);
+	if_freenameindex(interfaces);
+	return -ENODEV;
+}
+
+/* Its number, or -errno. */
+static int find_interface(const char *interface, struct amon_failure *failure)
+{
+	int ifindex = (int)if_nametoindex(interface);
+
+	if (!ifindex)
+		return no_interface(interface, failure);
+	if (!amon_kernel_is_ethernet(interface))
+		return amon_fail(failure, -EOPNOTSUPP, "%s carries no Ethernet frames, and amon reads no others",
+		                 interface);
+	return ifindex;
+}
+
+/* What the export table asks for */
+
+/* The mode that all sections together ask of XDP; `choice`: some say `ingress` alone, which is not in it. */
+struct wish {
+	bool xdp, choice, conflict;
+	enum amon_xdp_mode mode;
+};
+
+static void add_hook(struct wish *wish, const struct amon_hook *hook)
+{
+	if (hook->choice) {
+		wish->choice = true;
+	} else if (hook->kind == AMON_HOOK_XDP) {
+		wish->xdp = true;
+		if (hook->mode != AMON_XDP_ANY && wish->mode != AMON_XDP_ANY && hook->mode != wish->mode)
+			wish->conflict = true;
+		if (hook->mode != AMON_XDP_ANY)
+			wish->mode = hook->mode;
+	}
+}
+
+static struct wish collect_wishes(const struct amon_exports *exports)
+{
+	struct wish wish = { .mode = AMON_XDP_ANY };
+
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].hook_count; j++)
+			add_hook(&wish, &exports->sections[i].hooks[j]);
+	return wish;
+}
+
+static int check_wish(const struct wish *wish, const char *interface, int ifindex, bool strips,
+                      struct amon_failure *failure)
+{
+	if (wish->conflict)
+		return amon_fail(failure, -EINVAL,
+		                 "the spec asks for native and for generic XDP; an interface has one mode");
+	if (wish->xdp && strips)
+		return amon_fail(failure, -EOPNOTSUPP,
+		                 "%s takes VLAN tags out of frames before XDP sees them, and the spec reads them; run "
+		                 "`ethtool -K %s rxvlan off`, or write `ingress`",
+		                 interface, interface);
+	if (wish->xdp && wish->mode == AMON_XDP_NATIVE)
+		return amon_xdp_native(interface, ifindex, failure);
+	return 0;
+}
+
+int amon_probe_choose(const struct amon_exports *exports, const char *interface, bool *ingress_tc,
+                      struct amon_failure *failure)
+{
+	struct wish wish = collect_wishes(exports);
+	int ifindex = find_interface(interface, failure);
+	bool strips = exports->uses_vlan && amon_kernel_strips_vlan(interface);
+	int error = ifindex < 0 ? ifindex : amon_kernel_check(failure);
+
+	if (error)
+		return error;
+	AMON_CLOSES int lock = amon_hook_lock(failure);
+	if (lock < 0)
+		return lock;
+	error = check_wish(&wish, interface, ifindex, strips, failure);
+	if (!error && wish.choice)
+		*ingress_tc = strips || wish.mode == AMON_XDP_GENERIC || amon_xdp_native(interface, ifindex, NULL);
+	return error;
+}
+
+/* Attaching */
+
+static int attach_xdp(const struct amon_loaded *loaded, const char *interface, struct amon_attached *attached,
+                      struct amon_failure *failure)
+{
+	struct wish wish = collect_wishes(loaded->exports);
+	enum amon_xdp_mode mode = wish.choice && !loaded->ingress_tc ? AMON_XDP_NATIVE : wish.mode;
+	int next = amon_probe_map(loaded, "amon_next");
+	int error = amon_kernel_bpffs(failure);
+
+	if (error)
+		return error;
+	if (next < 0)
+		return amon_fail(failure, -EINVAL, "not an object of amon, or a broken one: no map amon_next");
+	error = amon_xdp_attach(interface, attached->ifindex, mode, loaded->programs[AMON_HOOK_XDP], next,
+	                        &attached->xdp, failure);
+	if (!error)
+		attached->hooks[attached->hook_count++] =
+		        (struct amon_attached_hook){ AMON_HOOK_XDP, attached->xdp.mode };
+	return error;
+}
+
+static int attach_tc(const struct amon_loaded *loaded, const char *interface, enum amon_hook_kind kind,
+                     struct amon_attached *attached, struct amon_failure *failure)
+{
+	bool egress = kind == AMON_HOOK_TC_EGRESS;
+	int error = amon_tc_attach(interface, attached->ifindex, egress, loaded->programs[kind], &attached->tc[egress],
+	                           failure);
+
+	if (!error)
+		attached->hooks[attached->hook_count++] = (struct amon_attached_hook){ .kind = kind };
+	return error;
+}
+
+static int attach_all(const struct amon_loaded *loaded, const char *interface, struct amon_attached *attached,
+                      struct amon_failure *failure)
+{
+	int error = 0;
+
+	for (enum amon_hook_kind kind = 0; kind < AMON_HOOK_COUNT && !error; kind++) {
+		if (loaded->programs[kind] < 0)
+			continue;
+		error = kind == AMON_HOOK_XDP ? attach_xdp(loaded, interface, attached, failure)
+		                              : attach_tc(loaded, interface, kind, attached, failure);
+	}
+	return error;
+}
+
+static void detach_all(struct amon_attached *attached)
+{
+	for (uint32_t i = 0; i < attached->hook_count; i++) {
+		if (attached->hooks[i].kind == AMON_HOOK_XDP)
+			amon_xdp_detach(&attached->xdp);
+		else
+			amon_tc_detach(&attached->tc[attached->hooks[i].kind == AMON_HOOK_TC_EGRESS]);
+	}
+}
+
+int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct amon_attached **result,
+                      struct amon_failure *failure)
+{
+	int ifindex = find_interface(interface, failure), error;
+
+	if (ifindex < 0)
+		return ifindex;
+	AMON_CLOSES int lock = amon_hook_lock(failure);
+	if (lock < 0)
+		return lock;
+	AMON_FREES struct amon_attached *attached = calloc(1, sizeof(*attached));
+	if (!attached)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	attached->ifindex = ifindex;
+	error = attach_all(loaded, interface, attached, failure);
+	if (error) {
+		detach_all(attached);
+		return error;
+	}
+	*result = attached;
+	attached = NULL;
+	return 0;
+}
+
+/* Without the lock rather than not at all. */
+void amon_probe_detach(struct amon_attached *attached)
+{
+	if (!attached)
+		return;
+	AMON_CLOSES int lock = amon_hook_lock(NULL);
+	(void)lock;
+	detach_all(attached);
+	free(attached);
+}
+
+const struct amon_attached_hook *amon_attached_hooks(const struct amon_attached *attached, uint32_t *count)
+{
+	*count = attached->hook_count;
+	return attached->hooks;
+}
+
+/* A number is not given again, so a new interface of the old name does not pass for the old one. */
+int amon_attached_check(const struct amon_attached *attached)
+{
+	char name[IF_NAMESIZE];
+
+	return if_indextoname((unsigned int)attached->ifindex, name) ? 0 : -ENODEV;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The feeder of a replay: each run takes the next packet of a mapped batch, sets it into the frame of the test run, and
+ * tail-calls the probe. One program and one slot for each hook, so that every call is direct.
+ *
+ * At TC a test run is repeated for each packet. At XDP the kernel waits for two grace periods where a test run repeats,
+ * so it runs once, and the probe's tail call to what comes next on its hook leads back to the feeder, as often as a run
+ * may tail-call.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "runtime/bpf/feed.h"
+
+struct amon_feed amon_feed;
+struct amon_feed_frame amon_frame SEC(".data.replay"); /* the probe's own map */
+
+struct slot {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+struct slot slot_xdp SEC(".maps"), slot_tc_ingress SEC(".maps"), slot_tc_egress SEC(".maps");
+
+/**
+ * The bytes of the next packet, its header already told to the probe; NULL at the end of the batch. A packet without
+ * bytes says that it has one, which nobody reads: no helper takes none.
+ */
+static __always_inline const __u8 *take(__u64 cursor, __u32 *size)
+{
+	const struct amon_feed_packet *packet;
+	__u32 captured;
+
+	if (cursor >= amon_feed.end || cursor >= AMON_FEED_BATCH)
+		return NULL;
+	packet = (const void *)&amon_feed.batch[cursor];
+	captured = packet->frame.captured;
+	amon_frame = packet->frame;
+	amon_feed.cursor = cursor + ((sizeof(*packet) + captured + 7) & ~7ULL);
+	amon_feed.run++;
+	*size = captured - 1;
+	if (*size >= AMON_FEED_FRAME)
+		*size = 0;
+	barrier_var(*size);
+	*size += 1;
+	return packet->bytes;
+}
+
+/** The probe was not reached: the packet is the next run's. */
+static __always_inline void give_back(__u64 cursor)
+{
+	if (amon_feed.cursor == cursor)
+		return;
+	amon_feed.cursor = cursor;
+	amon_feed.run--;
+}
+
+static __always_inline bool set_xdp(struct xdp_md *xdp, __u64 cursor)
+{
+	__u32 size;
+	const __u8 *bytes = take(cursor, &size);
+
+	return bytes && !bpf_xdp_store_bytes(xdp, 0, (void *)bytes, size);
+}
+
+/** A test run takes less than a page into an skb, so the first run of each makes it the frame's size. */
+static __always_inline bool set_tc(struct __sk_buff *skb, __u64 cursor)
+{
+	const __u8 *bytes;
+	__u32 size;
+
+	if (skb->len < AMON_FEED_FRAME && bpf_skb_change_tail(skb, AMON_FEED_FRAME, 0))
+		return false;
+	bytes = take(cursor, &size);
+	return bytes && !bpf_skb_store_bytes(skb, 0, bytes, size, 0);
+}
+
+SEC("xdp.frags")
+int feed_xdp(struct xdp_md *xdp)
+{
+	__u64 cursor = amon_feed.cursor;
+
+	if (set_xdp(xdp, cursor))
+		bpf_tail_call_static(xdp, &slot_xdp, 0);
+	give_back(cursor);
+	return XDP_PASS;
+}
+
+SEC("tc")
+int feed_tc_ingress(struct __sk_buff *skb)
+{
+	__u64 cursor = amon_feed.cursor;
+
+	if (set_tc(skb, cursor))
+		bpf_tail_call_static(skb, &slot_tc_ingress, 0);
+	give_back(cursor);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int feed_tc_egress(struct __sk_buff *skb)
+{
+	__u64 cursor = amon_feed.cursor;
+
+	if (set_tc(skb, cursor))
+		bpf_tail_call_static(skb, &slot_tc_egress, 0);
+	give_back(cursor);
+	return TC_ACT_UNSPEC;
+}
+
+char license_text[] SEC("license") = "Dual BSD/GPL";

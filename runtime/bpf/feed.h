@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef AMON_FEED_H
+#define AMON_FEED_H
+
+#include <linux/types.h>
+
+/* What the feeder in the kernel (feed.bpf.c) shares with its user side (runtime/feeder.c). */
+
+/** Bytes that the frame of a test run holds: AMON_REPLAY_FRAME. */
+#define AMON_FEED_FRAME 16000
+/** A packet of the batch starts below this. Small enough for a second-level cache, large enough to hide the system
+ * call. */
+#define AMON_FEED_BATCH (512 * 1024)
+
+/** struct amon_frame of runtime/probe.h, whose header the BPF target cannot include. */
+struct amon_feed_frame {
+	__u64 time;
+	__u32 length;
+	__u32 captured;
+};
+
+/** In the batch: a frame, its captured bytes, and nothing up to the next multiple of 8. */
+struct amon_feed_packet {
+	struct amon_feed_frame frame;
+	__u8 bytes[];
+};
+
+struct amon_feed {
+	__u64 cursor, end; /* where in the batch the next packet starts; where none does any more */
+	__u64 run;         /* packets that were handed to the probe */
+	__u8 batch[AMON_FEED_BATCH + sizeof(struct amon_feed_frame) + AMON_FEED_FRAME];
+};
+
+#endif

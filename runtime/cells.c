@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cells.h"
+
+#include <math.h>
+
+#include "compiler/arena.h"
+
+static struct amon_cell real_cell(double real)
+{
+	if (!isfinite(real))
+		return (struct amon_cell){ .kind = AMON_CELL_NULL };
+	return (struct amon_cell){ .kind = AMON_CELL_REAL, .real = real };
+}
+
+static bool converts(const struct amon_export_column *column)
+{
+	return column->divisor != 1 || column->multiplier != 1;
+}
+
+/* An integer is whole until here, and so is rounded once. */
+static double convert(const struct amon_export_column *column, long double number)
+{
+	return (double)(number * column->multiplier / column->divisor);
+}
+
+static long double number_of(const struct amon_result *result)
+{
+	if (result->kind == AMON_RESULT_REAL)
+		return result->real;
+	return result->kind == AMON_RESULT_NATURAL ? (long double)result->natural : (long double)result->integer;
+}
+
+/* Instants of the data plane's clock become times since 1970. */
+static struct amon_cell time_cell(const struct amon_document *document, const struct amon_result *result)
+{
+	int64_t instant = result->kind == AMON_RESULT_REAL ? (int64_t)result->real : result->integer;
+
+	return (struct amon_cell){
+		.kind = AMON_CELL_TIME,
+		.time = (uint64_t)instant + (uint64_t)document->window.clock_offset,
+	};
+}
+
+static bool is_natural(const struct amon_export_column *column, const struct amon_result *result)
+{
+	if (result->kind == AMON_RESULT_NATURAL || column->type.bits)
+		return true;
+	return column->kind == AMON_COLUMN_METRIC && column->aggregation->parts == AMON_PART_COUNT;
+}
+
+static struct amon_cell number_cell(const struct amon_export_column *column, const struct amon_result *result)
+{
+	if (converts(column))
+		return real_cell(convert(column, number_of(result)));
+	if (result->kind == AMON_RESULT_REAL)
+		return real_cell(result->real);
+	if (column->type.base == AMON_BASE_BOOL)
+		return (struct amon_cell){ .kind = AMON_CELL_BOOL, .boolean = result->integer };
+	if (is_natural(column, result))
+		return (struct amon_cell){ .kind = AMON_CELL_UNSIGNED, .natural = result->natural };
+	return (struct amon_cell){ .kind = AMON_CELL_SIGNED, .integer = result->integer };
+}
+
+static struct amon_cell result_cell(const struct amon_document *document, const struct amon_export_column *column,
+                                    const struct amon_result *result)
+{
+	if (result->kind == AMON_RESULT_NULL)
+		return (struct amon_cell){ .kind = AMON_CELL_NULL };
+	if (result->kind == AMON_RESULT_ADDRESS)
+		return (struct amon_cell){ .kind = AMON_CELL_ADDRESS, .address = result->address };
+	if (column->type.base == AMON_BASE_TIME && result->kind != AMON_RESULT_NATURAL)
+		return time_cell(document, result);
+	return number_cell(column, result);
+}
+
+/* --- histograms */
+
+static uint32_t count_buckets(const struct amon_export_column *column, const void *record)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < column->layout.bucket_count; i++)
+		count += amon_metric_bucket(column, record, i) != 0;
+	return count;
+}
+
+static struct amon_bucket_cell bucket_cell(const struct amon_export_column *column, bool is_signed, uint32_t index,
+                                           uint64_t count)
+{
+	struct amon_bucket_cell cell = { .count = count };
+
+	cell.last = !amon_bucket_edge(&column->buckets, index, &cell.le);
+	cell.le_real = convert(column, is_signed ? (long double)(int64_t)cell.le : (long double)cell.le);
+	return cell;
+}
+
+static struct amon_histogram_cell *histogram_cell(struct amon_arena *arena, const struct amon_export_column *column,
+                                                  const void *record)
+{
+	struct amon_histogram_cell *cell = amon_new(arena, struct amon_histogram_cell);
+	struct amon_result sum = amon_metric_result(column, record, AMON_MEMBER_SUM);
+	uint32_t buckets = count_buckets(column, record);
+
+	cell->sum = amon_new(arena, struct amon_cell);
+	*cell->sum = number_cell(column, &sum);
+	cell->converted = converts(column);
+	cell->is_signed = column->buckets.kind == AMON_BUCKETS_LINEAR || column->buckets.kind == AMON_BUCKETS_EDGES;
+	cell->buckets = amon_new_array(arena, struct amon_bucket_cell, buckets);
+	for (uint32_t i = 0; i < column->layout.bucket_count; i++) {
+		uint64_t count = amon_metric_bucket(column, record, i);
+
+		if (count)
+			cell->buckets[cell->bucket_count++] = bucket_cell(column, cell->is_signed, i, count);
+		cell->count += count;
+	}
+	return cell;
+}
+
+struct amon_cell amon_cell_of(struct amon_document *document, const struct amon_evaluation *evaluation,
+                              struct amon_row *row, uint32_t column)
+{
+	const struct amon_export_column *exported = &row->columns[column];
+	struct amon_result result;
+
+	if (exported->kind == AMON_COLUMN_METRIC && exported->aggregation->finish == AMON_FINISH_HISTOGRAM)
+		return (struct amon_cell){
+			.kind = AMON_CELL_HISTOGRAM,
+			.histogram = histogram_cell(document->arena, exported, row->record),
+		};
+	result = amon_row_result(evaluation, row, column);
+	return result_cell(document, exported, &result);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_EXPORT_H
+#define AMON_EXPORT_H
+
+#include "runtime/document.h"
+
+/** One a format: see struct amon_format. */
+int amon_write_table(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+int amon_write_json(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+int amon_write_jsonl(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+
+/** Pushes out what was written: 0, or -errno of the stream. Set errno to 0 before the first write. */
+int amon_export_end(FILE *to);
+
+/** Room for any of the texts below. */
+#define AMON_TEXT_MAX 64
+
+/** "10.0.0.1", "10.0.0.0/24", "00:1b:21:00:00:01". */
+void amon_address_text(const struct amon_address *address, char text[AMON_TEXT_MAX]);
+/** The shortest number that reads back as this one: "0.1", "5.0", "1e+20". Finite only. */
+void amon_real_text(double real, char text[AMON_TEXT_MAX]);
+/** RFC 3339 with `digits` digits of a second: "2026-01-01T00:00:00.000000000Z". */
+void amon_time_text(uint64_t nanoseconds, unsigned int digits, char text[AMON_TEXT_MAX]);
+
+/** A hook of a section as it is used: what `ingress` alone became. */
+enum amon_hook_kind amon_section_hook(const struct amon_document *document, const struct amon_hook *hook);
+/** What is attached there; NULL in a replay. */
+const struct amon_attached_hook *amon_hook_attached(const struct amon_document *document, enum amon_hook_kind kind);
+
+#endif

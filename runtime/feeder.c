@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bpf/feed.h"
+#include "feeder.h"
+#include "listen.h"
+#include "replay.h"
+
+#define FRAME_MAP ".data.replay"
+
+_Static_assert(AMON_FEED_FRAME == AMON_REPLAY_FRAME, "the feeder fills the frame");
+_Static_assert(sizeof(struct amon_feed_frame) == sizeof(struct amon_frame) &&
+                       offsetof(struct amon_feed_frame, length) == offsetof(struct amon_frame, length) &&
+                       offsetof(struct amon_feed_frame, captured) == offsetof(struct amon_frame, captured),
+               "the feeder writes the probe's frame");
+
+extern const uint8_t amon_bpf_feed[], amon_bpf_feed_end[];
+
+/** The feeder on each hook. */
+static const struct {
+	const char *program, *slot;
+	uint32_t size; /* of the frame that a test run is given; an skb takes no more than a page, and grows there */
+	bool repeats;
+} hooks[AMON_HOOK_COUNT] = {
+	[AMON_HOOK_XDP] = { "feed_xdp", "slot_xdp", AMON_REPLAY_FRAME, false },
+	[AMON_HOOK_TC_INGRESS] = { "feed_tc_ingress", "slot_tc_ingress", 64, true },
+	[AMON_HOOK_TC_EGRESS] = { "feed_tc_egress", "slot_tc_egress", 64, true },
+};
+
+struct amon_feeder {
+	struct bpf_object *object;
+	int next; /* the probe's slot for what follows it at XDP; -1: none */
+	bool uses[AMON_HOOK_COUNT];
+	struct amon_feed *feed; /* mapped, shared with the kernel */
+	size_t mapped;
+	uint64_t used, count; /* of the batch: bytes, packets */
+};
+
+static enum amon_hook_kind first_hook(const struct amon_loaded *loaded, const struct amon_export_section *section)
+{
+	const struct amon_hook *hook = &section->hooks[0];
+
+	return hook->choice && loaded->ingress_tc ? AMON_HOOK_TC_INGRESS : hook->kind;
+}
+
+static int find_hooks(struct amon_feeder *feeder, const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	for (uint32_t i = 0; i < loaded->exports->section_count; i++) {
+		const struct amon_export_section *section = &loaded->exports->sections[i];
+		enum amon_hook_kind kind = first_hook(loaded, section);
+
+		if (loaded->programs[kind] < 0)
+			return amon_fail(failure, -EINVAL, "section %s: its program is not loaded", section->name);
+		feeder->uses[kind] = true;
+	}
+	return 0;
+}
+
+/** True where the probe's map begins with struct amon_frame amon_frame. */
+static bool begins_with_frame(const struct bpf_object *probe)
+{
+	const struct btf *btf = bpf_object__btf(probe);
+	int id = btf ? btf__find_by_name_kind(btf, FRAME_MAP, BTF_KIND_DATASEC) : -ENOENT;
+	const struct btf_type *section = id < 0 ? NULL : btf__type_by_id(btf, id);
+	const struct btf_var_secinfo *first = section && btf_vlen(section) ? btf_var_secinfos(section) : NULL;
+
+	return first && first->offset == 0 && first->size == sizeof(struct amon_frame) &&
+	       strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, first->type)->name_off), "amon_frame") == 0;
+}
+
+static int share_frame(struct amon_feeder *feeder, const struct amon_loaded *loaded)
+{
+	struct bpf_map *theirs = bpf_object__find_map_by_name(loaded->object, FRAME_MAP);
+	struct bpf_map *ours = bpf_object__find_map_by_name(feeder->object, FRAME_MAP);
+
+	if (!loaded->replay || !theirs || !begins_with_frame(loaded->object))
+		return -EINVAL;
+	return bpf_map__reuse_fd(ours, bpf_map__fd(theirs));
+}
+
+static int open_object(struct amon_feeder *feeder, const struct amon_loaded *loaded)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "amon_feed");
+	int error;
+
+	feeder->object = bpf_object__open_mem(amon_bpf_feed, amon_bpf_feed_end - amon_bpf_feed, &options);
+	if (!feeder->object)
+		return -errno;
+	error = share_frame(feeder, loaded);
+	for (int i = 0; i < AMON_HOOK_COUNT && !error; i++)
+		error = bpf_program__set_autoload(bpf_object__find_program_by_name(feeder->object, hooks[i].program),
+		                                  feeder->uses[i]);
+	return error;
+}
+
+static int load(struct amon_feeder *feeder, const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	int error;
+
+	amon_listen();
+	error = open_object(feeder, loaded);
+	if (!error)
+		error = bpf_object__load(feeder->object);
+	if (error && failure)
+		failure->log = amon_heard_log();
+	return error;
+}
+
+static int program_of(const struct amon_feeder *feeder, enum amon_hook_kind kind)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(feeder->object, hooks[kind].program));
+}
+
+static int fill_slots(const struct amon_feeder *feeder, const struct amon_loaded *loaded)
+{
+	int error = 0;
+
+	for (int i = 0; i < AMON_HOOK_COUNT && !error; i++) {
+		const struct bpf_map *slot = bpf_object__find_map_by_name(feeder->object, hooks[i].slot);
+		uint32_t key = 0;
+
+		if (feeder->uses[i])
+			error = bpf_map_update_elem(bpf_map__fd(slot), &key, &loaded->programs[i], BPF_ANY);
+	}
+	return error;
+}
+
+/** Leads the probe's XDP program back to the feeder. */
+static int close_circle(struct amon_feeder *feeder, const struct amon_loaded *loaded)
+{
+	const struct bpf_map *next = bpf_object__find_map_by_name(loaded->object, "amon_next");
+	int program = program_of(feeder, AMON_HOOK_XDP);
+	uint32_t key = 0;
+
+	if (!feeder->uses[AMON_HOOK_XDP] || !next)
+		return 0;
+	feeder->next = bpf_map__fd(next);
+	return bpf_map_update_elem(feeder->next, &key, &program, BPF_ANY);
+}
+
+static void open_circle(struct amon_feeder *feeder)
+{
+	uint32_t key = 0;
+
+	if (feeder->next >= 0)
+		bpf_map_delete_elem(feeder->next, &key);
+}
+
+static int map_feed(struct amon_feeder *feeder)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(feeder->object, ".bss");
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *memory;
+
+	feeder->mapped = (sizeof(*feeder->feed) + page - 1) & ~(page - 1);
+	memory = mmap(NULL, feeder->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	feeder->feed = memory;
+	return 0;
+}
+
+int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **result, struct amon_failure *failure)
+{
+	__attribute__((cleanup(amon_feeder_cleanup))) struct amon_feeder *feeder = calloc(1, sizeof(*feeder));
+	int error;
+
+	if (!feeder)
+		return -ENOMEM;
+	feeder->next = -1;
+	error = find_hooks(feeder, loaded, failure);
+	if (error)
+		return error;
+	error = load(feeder, loaded, failure);
+	if (!error)
+		error = fill_slots(feeder, loaded);
+	if (!error)
+		error = close_circle(feeder, loaded);
+	if (!error)
+		error = map_feed(feeder);
+	if (error)
+		return amon_fail(failure, error, "the replay's feeder cannot be set up: %s", strerror(-error));
+	*result = feeder;
+	feeder = NULL;
+	return 0;
+}
+
+void amon_feeder_close(struct amon_feeder *feeder)
+{
+	if (!feeder)
+		return;
+	open_circle(feeder);
+	if (feeder->feed)
+		munmap(feeder->feed, feeder->mapped);
+	bpf_object__close(feeder->object);
+	free(feeder);
+}
+
+bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame, const uint8_t *bytes)
+{
+	struct amon_feed_packet *packet = (void *)&feeder->feed->batch[feeder->used];
+	uint32_t captured = frame->captured < AMON_REPLAY_FRAME ? frame->captured : AMON_REPLAY_FRAME;
+
+	if (feeder->used >= AMON_FEED_BATCH)
+		return false;
+	packet->frame = (struct amon_feed_frame){ frame->time, frame->length, captured };
+	memcpy(packet->bytes, bytes, captured);
+	feeder->used += (sizeof(*packet) + captured + 7) & ~7ULL;
+	feeder->count++;
+	return true;
+}
+
+/** Runs some of what is left of the batch: all of it where test runs repeat, unless a signal comes (-EINTR). */
+static int test_run(const struct amon_feeder *feeder, enum amon_hook_kind kind)
+{
+	static const uint8_t blank[AMON_REPLAY_FRAME];
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = blank, .data_size_in = hooks[kind].size,
+	            .repeat = hooks[kind].repeats ? feeder->count - feeder->feed->run : 1);
+
+	return bpf_prog_test_run_opts(program_of(feeder, kind), &options);
+}
+
+static int run_hook(struct amon_feeder *feeder, enum amon_hook_kind kind, struct amon_failure *failure)
+{
+	struct amon_feed *feed = feeder->feed;
+	uint64_t before = UINT64_MAX;
+	int error = 0;
+
+	feed->cursor = feed->run = 0;
+	feed->end = feeder->used;
+	while (feed->run < feeder->count && feed->run != before && (!error || error == -EINTR)) {
+		before = feed->run;
+		error = test_run(feeder, kind);
+	}
+	if (error && error != -EINTR)
+		return amon_fail(failure, error, "the kernel does not run the packets: %s", strerror(-error));
+	if (feed->run != feeder->count || feed->cursor != feeder->used)
+		return amon_fail(failure, -EPROTO, "the kernel ran %" PRIu64 " packets of %" PRIu64,
+		                 (uint64_t)feed->run, feeder->count);
+	return 0;
+}
+
+int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure)
+{
+	int error = 0;
+
+	for (int i = 0; i < AMON_HOOK_COUNT && feeder->count && !error; i++)
+		if (feeder->uses[i])
+			error = run_hook(feeder, i, failure);
+	feeder->used = feeder->count = 0;
+	return error;
+}

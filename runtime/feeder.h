@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_FEEDER_H
+#define AMON_FEEDER_H
+
+#include "probe.h"
+
+/**
+ * Packets into a loaded probe, by the thousand: they gather in memory that the feeder's programs see, and one test run
+ * for each hook in use runs them all (bpf/feed.bpf.c). A signal breaks a test run between two packets; it
+ * is taken up again there, and the counts are compared at the end.
+ */
+struct amon_feeder;
+
+int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **feeder, struct amon_failure *failure);
+void amon_feeder_close(struct amon_feeder *feeder);
+static inline void amon_feeder_cleanup(struct amon_feeder **feeder)
+{
+	amon_feeder_close(*feeder);
+}
+
+/** Takes a packet into the batch (bytes behind AMON_REPLAY_FRAME are left out). False: the batch is full, run it first.
+ */
+bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame, const uint8_t *bytes);
+
+/** Runs the batch through the first hook of every section and empties it. 0, or -errno of the kernel. */
+int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/frontend.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/frontend_clang.h"
+#include "runtime/guard.h"
+
+#define MODULE     "amon-clang.so"
+#define TEXT_LIMIT (64U << 20) /* clang counts positions in 31 bits, expanded macros included */
+
+struct task {
+	struct amon_clang_job job;
+	struct amon_frontend_result *result;
+};
+
+/* One compilation at a time: LLVM's handlers and the guard's belong to the whole process. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static amon_clang_compile_fn *module_compile;
+static amon_clang_recover_fn *module_recover;
+
+/* A message for which there is no memory is lost; the return value still tells of the failure. */
+static void report(void *data, const char *file, uint32_t line, uint32_t column, int severity, const char *text)
+{
+	struct amon_frontend_result *result = ((struct task *)data)->result;
+	struct amon_frontend_message *message;
+
+	message = reallocarray(result->messages, result->message_count + 1, sizeof(*message));
+	if (!message)
+		return;
+	result->messages = message;
+	message += result->message_count;
+	*message = (struct amon_frontend_message){ strdup(file), line, column, severity, strdup(text) };
+	if (message->file && message->text) {
+		result->message_count++;
+		return;
+	}
+	free(message->file);
+	free(message->text);
+}
+
+static void __attribute__((format(printf, 2, 3))) report_failure(struct task *task, const char *format, ...)
+{
+	char text[PATH_MAX + 256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	report(task, task->job.name, 0, 0, 3, text);
+}
+
+static void beside_executable(char path[PATH_MAX])
+{
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof(MODULE));
+
+	if (length < 0)
+		length = 0;
+	path[length] = '\0';
+	strcpy(strrchr(path, '/') ? strrchr(path, '/') + 1 : path, MODULE);
+}
+
+/* $AMON_MODULE where it is set, for programs that are run from elsewhere; else beside the program, else as installed.
+ */
+static void find_module(char path[PATH_MAX])
+{
+	const char *override = secure_getenv("AMON_MODULE");
+
+	if (override) {
+		snprintf(path, PATH_MAX, "%s", override);
+		return;
+	}
+	beside_executable(path);
+	if (access(path, F_OK))
+		snprintf(path, PATH_MAX, "%s/%s", AMON_MODULE_DIR, MODULE);
+}
+
+static int open_module(struct task *task)
+{
+	char path[PATH_MAX];
+	void *module;
+
+	if (module_compile)
+		return 0;
+	find_module(path);
+	module = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	if (!module) {
+		report_failure(task,
+		               "cannot open the compiler: %s; install %s and the packages libclang-cpp19 and libllvm19",
+		               dlerror(), MODULE);
+		return -ENOENT;
+	}
+	module_recover = (amon_clang_recover_fn *)dlsym(module, "amon_clang_recover");
+	module_compile = (amon_clang_compile_fn *)dlsym(module, "amon_clang_compile");
+	if (module_recover && module_compile)
+		return 0;
+	module_compile = NULL;
+	dlclose(module);
+	report_failure(task, "%s is not amon's compiler", path);
+	return -ENOENT;
+}
+
+static void run_compile(void *data)
+{
+	module_compile(&((struct task *)data)->job);
+}
+
+static void run_recover(void *data)
+{
+	(void)data;
+	module_recover();
+}
+
+static int compile(struct task *task)
+{
+	int error = amon_guard_run(run_compile, task);
+
+	if (error > 0) {
+		report_failure(task, "the compiler crashed (%s)", strsignal(error));
+		amon_guard_run(run_recover, NULL);
+		free(task->job.object);
+		return -EINVAL;
+	}
+	task->result->object = task->job.object;
+	task->result->object_size = task->job.object_size;
+	return error ? error : task->job.object ? 0 : -EINVAL;
+}
+
+int amon_frontend_compile(const char *name, const char *text, size_t length, struct amon_frontend_result *result)
+{
+	struct task task = { .job = { .name = name, .text = text, .length = length, .report = report },
+		             .result = result };
+	int error;
+
+	memset(result, 0, sizeof(*result));
+	task.job.data = &task;
+	if (length > TEXT_LIMIT) {
+		report_failure(&task, "the C text is larger than %u MiB", TEXT_LIMIT >> 20);
+		return -EFBIG;
+	}
+	pthread_mutex_lock(&lock);
+	error = open_module(&task);
+	if (!error)
+		error = compile(&task);
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+void amon_frontend_result_free(struct amon_frontend_result *result)
+{
+	for (size_t i = 0; i < result->message_count; i++) {
+		free(result->messages[i].file);
+		free(result->messages[i].text);
+	}
+	free(result->messages);
+	free(result->object);
+	memset(result, 0, sizeof(*result));
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_FRONTEND_CLANG_H
+#define AMON_FRONTEND_CLANG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Between frontend.c and the module amon-clang.so, which it opens. */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct amon_clang_job {
+	const char *name;
+	const char *text;
+	size_t length;
+	void (*report)(void *data, const char *file, uint32_t line, uint32_t column, int severity, const char *text);
+	void *data;
+	void *object; /* out: malloc'd, or NULL */
+	size_t object_size;
+};
+
+typedef void amon_clang_compile_fn(struct amon_clang_job *job);
+typedef void amon_clang_recover_fn(void);
+
+/** Compiles one job; may crash or call abort(), so run it in amon_guard_run(). One at a time. */
+amon_clang_compile_fn amon_clang_compile;
+
+/** After a crash: gives back what the compilation held. May crash too; run it in amon_guard_run(). */
+amon_clang_recover_fn amon_clang_recover;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

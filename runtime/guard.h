@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_GUARD_H
+#define AMON_GUARD_H
+
+/*
+ * Runs code that may crash, and survives it: a fatal signal, abort() or a stack overflow ends only that code. What it
+ * had allocated or locked stays so. For the compiler; nothing else should need it.
+ */
+
+/**
+ * Calls run(data) on a thread and stack of its own and waits for it. The signal handlers that this takes are put back
+ * before it returns; signals of other threads meanwhile go where they went before. One call at a time in a process.
+ * Returns 0, the number of the signal that ended run(), or a negative errno where it was never started.
+ */
+int amon_guard_run(void (*run)(void *), void *data);
+
+#endif

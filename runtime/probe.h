@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_PROBE_H
+#define AMON_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler/exports.h"
+#include "failure.h"
+
+struct bpf_object;
+
+/*
+ * The life of a probe: open the object, set its constants, load, attach, detach.
+ *
+ * What the object holds (compiler/plan.h makes it so):
+ *   programs   named in the export table; SEC("xdp.frags") and SEC("tc")
+ *   maps       named in the export table; `amon_next`, a one-slot PROG_ARRAY that an XDP program tail-calls at its end
+ *   constants  in .rodata (found by name in the object's BTF, absent where not needed):
+ *              amon_replay     1: time and lengths come from amon_frame, not from the hook
+ *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
+ *   .data.replay  struct amon_frame amon_frame; read only where amon_replay is 1 (declare it volatile: clang reads ahead)
+ */
+struct amon_frame {
+	uint64_t time;     /* nanoseconds since 1970 */
+	uint32_t length;   /* on the wire */
+	uint32_t captured; /* bytes of it that are in the frame */
+};
+
+struct amon_loaded {
+	struct bpf_object *object;
+	const struct amon_exports *exports; /* borrowed */
+	bool replay, ingress_tc;
+	int programs[AMON_HOOK_COUNT]; /* file descriptors, borrowed from object; -1: none, or not loaded */
+};
+
+struct amon_load_options {
+	bool replay;
+	bool ingress_tc; /* `ingress` alone means TC: no native XDP there, or the NIC strips tags that the spec reads */
+	bool verbose;    /* keep the verifier's log on success too */
+};
+
+/**
+ * Opens and loads. Only programs that a hook of the export table needs are loaded. A verifier's refusal gives
+ * its last lines with the C line in failure->message and the whole log in failure->log.
+ * Returns 0, -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
+ */
+int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
+		    const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
+void amon_probe_unload(struct amon_loaded *loaded);
+static inline void amon_probe_cleanup(struct amon_loaded **loaded)
+{
+	amon_probe_unload(*loaded);
+}
+
+/** Where a section's hook really is: XDP or TC for `ingress` alone, as it was loaded. */
+static inline enum amon_hook_kind amon_hook_in_use(const struct amon_loaded *loaded, const struct amon_hook *hook)
+{
+	return hook->choice && loaded->ingress_tc ? AMON_HOOK_TC_INGRESS : hook->kind;
+}
+
+/** A map by the name in the export table: its file descriptor (borrowed), or -ENOENT. */
+int amon_probe_map(const struct amon_loaded *loaded, const char *name);
+
+/** How a loaded probe hangs on an interface. */
+struct amon_attached;
+
+/** What was chosen: for the JSON of a read and for warnings. */
+struct amon_attached_hook {
+	enum amon_hook_kind kind;
+	enum amon_xdp_mode mode; /* XDP: native or generic */
+};
+
+/**
+ * Decides whether `ingress` alone is XDP or TC on this interface (see amon_load_options), and refuses what cannot be
+ * had there: no such interface, not Ethernet, no native XDP where it is written, a VLAN-stripping NIC under `ingress xdp`.
+ */
+int amon_probe_choose(const struct amon_exports *exports, const char *interface, bool *ingress_tc,
+		      struct amon_failure *failure);
+
+/**
+ * Attaches all programs of the probe, or none. Other programs on the hook go on running; a foreign XDP program is an error
+ * (-EBUSY), never replaced. The attachment goes with the process, however it dies.
+ */
+int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct amon_attached **attached,
+		      struct amon_failure *failure);
+void amon_probe_detach(struct amon_attached *attached);
+/** The hooks that are in use, `count` of them. */
+const struct amon_attached_hook *amon_attached_hooks(const struct amon_attached *attached, uint32_t *count);
+/** 0, or -ENODEV once the interface is gone (or was replaced by another of that name). */
+int amon_attached_check(const struct amon_attached *attached);
+
+/**
+ * Removes what dead processes left on an interface (inert dispatchers, chain links). Every command that attaches calls it.
+ * The number of things removed, or -errno.
+ */
+int amon_hook_sweep(const char *interface);
+
+#endif

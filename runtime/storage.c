@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What old kernels say to batches; user space has no name for it. */
+#define KERNEL_ENOTSUPP 524
+
+/* Values of one batch, about: more saves no time. */
+#define BATCH_BYTES (1u << 20)
+#define BATCH_MIN   64u
+#define BATCH_MAX   8192u
+/* A cursor of the kernel's: 4 bytes for hashes, a key for others. */
+#define CURSOR_SIZE AMON_MAX_KEY
+
+struct map {
+	const char *name;
+	int fd;
+	uint32_t key_size, value_size;
+	uint32_t cpus;   /* possible ones */
+	uint32_t stride; /* of one CPU's value */
+};
+
+/** Called for every entry with its key and `map->cpus` values; a non-zero return ends the reading with it. */
+typedef int visit_entry(const struct map *map, const void *key, const void *values, void *data);
+
+/** THE table of storage kinds: how each is read and emptied, the best way that the kernel offers. */
+struct storage {
+	enum bpf_map_type type;
+	int (*read)(const struct map *map, visit_entry *visit, void *data);
+	int (*reset)(const struct map *map);
+};
+
+/* --- arrays of one entry */
+
+static int read_array(const struct map *map, visit_entry *visit, void *data)
+{
+	uint32_t zero = 0;
+	void *values = calloc(map->cpus, map->stride);
+	int error = -ENOMEM;
+
+	if (values)
+		error = bpf_map_lookup_elem(map->fd, &zero, values);
+	if (!error)
+		error = visit(map, &zero, values, data);
+	free(values);
+	return error;
+}
+
+static int reset_array(const struct map *map)
+{
+	uint32_t zero = 0;
+	void *values = calloc(map->cpus, map->stride);
+	int error = -ENOMEM;
+
+	if (values)
+		error = bpf_map_update_elem(map->fd, &zero, values, BPF_ANY);
+	free(values);
+	return error;
+}
+
+/* --- hashes: in batches, or one by one where the kernel has none */
+
+typedef int batch_call(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
+                       const struct bpf_map_batch_opts *options);
+
+struct batch {
+	uint32_t room, count;
+	uint8_t *keys, *values;
+	uint8_t cursors[2][CURSOR_SIZE]; /* where this call starts, and where the next one does */
+	bool started;
+};
+
+static int batch_room(const struct map *map, struct batch *batch, uint32_t room)
+{
+	free(batch->keys);
+	free(batch->values);
+	batch->room = room;
+	batch->keys = reallocarray(NULL, room, map->key_size);
+	batch->values = reallocarray(NULL, room, (size_t)map->cpus * map->stride);
+	return batch->keys && batch->values ? 0 : -ENOMEM;
+}
+
+static int batch_init(const struct map *map, struct batch *batch)
+{
+	uint32_t room = BATCH_BYTES / (map->cpus * map->stride);
+
+	*batch = (struct batch){ 0 };
+	return batch_room(map, batch, room < BATCH_MIN ? BATCH_MIN : room > BATCH_MAX ? BATCH_MAX : room);
+}
+
+static void batch_free(struct batch *batch)
+{
+	free(batch->keys);
+	free(batch->values);
+}
+
+static int visit_batch(const struct map *map, const struct batch *batch, visit_entry *visit, void *data)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; visit && !error && i < batch->count; i++)
+		error = visit(map, batch->keys + (size_t)i * map->key_size,
+		              batch->values + (size_t)i * map->cpus * map->stride, data);
+	return error;
+}
+
+/*
+ * One call. The kernel takes whole buckets of its hash: ENOSPC says that one alone is larger than the batch (nothing
+ * was taken, and the cursor stays), ENOENT that this was the last batch, which may hold entries all the same.
+ */
+static int batch_next(const struct map *map, struct batch *batch, batch_call *call)
+{
+	int error;
+
+	for (;;) {
+		batch->count = batch->room;
+		error = call(map->fd, batch->started ? batch->cursors[0] : NULL, batch->cursors[1], batch->keys,
+		             batch->values, &batch->count, NULL);
+		if (error != -ENOSPC)
+			break;
+		error = batch_room(map, batch, 2 * batch->room);
+		if (error)
+			break;
+	}
+	if (!error) {
+		batch->started = true;
+		memcpy(batch->cursors[0], batch->cursors[1], CURSOR_SIZE);
+	}
+	return error;
+}
+
+static int run_batches(const struct map *map, batch_call *call, visit_entry *visit, void *data)
+{
+	struct batch batch;
+	int error = batch_init(map, &batch);
+
+	while (!error) {
+		error = batch_next(map, &batch, call);
+		if (!error || error == -ENOENT) {
+			int stop = visit_batch(map, &batch, visit, data);
+
+			error = stop ? stop : error;
+		}
+	}
+	batch_free(&batch);
+	return error == -ENOENT ? 0 : error;
+}
+
+/* Only a first call can say so, before anything was visited. */
+static bool has_no_batches(int error)
+{
+	return error == -EINVAL || error == -KERNEL_ENOTSUPP || error == -EOPNOTSUPP;
+}
+
+static int read_entry(const struct map *map, const void *key, void *values, visit_entry *visit, void *data)
+{
+	int error = bpf_map_lookup_elem(map->fd, key, values);
+
+	/* gone since its key was asked for */
+	if (error == -ENOENT)
+		return 0;
+	return error ? error : visit(map, key, values, data);
+}
+
+static int read_one_by_one(const struct map *map, visit_entry *visit, void *data)
+{
+	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
+	void *values = calloc(map->cpus, map->stride);
+	int error = values ? bpf_map_get_next_key(map->fd, NULL, next) : -ENOMEM;
+
+	while (!error) {
+		memcpy(key, next, map->key_size);
+		error = read_entry(map, key, values, visit, data);
+		if (!error)
+			error = bpf_map_get_next_key(map->fd, key, next);
+	}
+	free(values);
+	return error == -ENOENT ? 0 : error;
+}
+
+static int read_hash(const struct map *map, visit_entry *visit, void *data)
+{
+	int error = run_batches(map, bpf_map_lookup_batch, visit, data);
+
+	return has_no_batches(error) ? read_one_by_one(map, visit, data) : error;
+}
+
+/* The next key is asked for before this one goes: without it the kernel would search from the start, for each. */
+static int empty_one_by_one(const struct map *map)
+{
+	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
+	int error = bpf_map_get_next_key(map->fd, NULL, next);
+
+	while (!error) {
+		int gone;
+
+		memcpy(key, next, map->key_size);
+		error = bpf_map_get_next_key(map->fd, key, next);
+		gone = bpf_map_delete_elem(map->fd, key);
+		if (gone && gone != -ENOENT)
+			return gone;
+	}
+	return error == -ENOENT ? 0 : error;
+}
+
+static int reset_hash(const struct map *map)
+{
+	int error = run_batches(map, bpf_map_lookup_and_delete_batch, NULL, NULL);
+
+	return has_no_batches(error) ? empty_one_by_one(map) : error;
+}
+
+static const struct storage storages[] = {
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, read_array, reset_array },
+	{ BPF_MAP_TYPE_PERCPU_HASH, read_hash, reset_hash },
+};
+
+/* --- maps of the export table */
+
+static const struct storage *storage_of(const struct bpf_map_info *info)
+{
+	for (size_t i = 0; i < sizeof(storages) / sizeof(*storages); i++)
+		if (storages[i].type == info->type)
+			return &storages[i];
+	return NULL;
+}
+
+/* The sizes in the export table are only as true as the object: what the kernel would write must fit what is allocated.
+ */
+static const struct storage *open_map(const struct amon_loaded *loaded, struct map *map, struct amon_failure *failure)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+	int cpus = libbpf_num_possible_cpus();
+	const struct storage *storage = NULL;
+
+	map->fd = amon_probe_map(loaded, map->name);
+	if (map->fd >= 0 && cpus > 0 && !bpf_obj_get_info_by_fd(map->fd, &info, &length))
+		storage = storage_of(&info);
+	if (storage && info.key_size == map->key_size && info.value_size == map->value_size) {
+		map->cpus = (uint32_t)cpus;
+		map->stride = (map->value_size + 7) & ~7u;
+		return storage;
+	}
+	amon_fail(failure, -EINVAL, "map %s is not what the export table says", map->name);
+	return NULL;
+}
+
+static struct map record_map(const char *name, uint32_t record_size)
+{
+	return (struct map){ .name = name, .key_size = sizeof(uint32_t), .value_size = record_size };
+}
+
+static struct map rows_map(const struct amon_export_table *table)
+{
+	return (struct map){ .name = table->map, .key_size = table->key_size, .value_size = table->record_size };
+}
+
+static int read_map(const struct amon_loaded *loaded, struct map map, visit_entry *visit, void *data,
+                    struct amon_failure *failure)
+{
+	const struct storage *storage = open_map(loaded, &map, failure);
+	int error;
+
+	if (!storage)
+		return -EINVAL;
+	error = storage->read(&map, visit, data);
+	return error ? amon_fail(failure, error, "cannot read map %s: %s", map.name, strerror(-error)) : 0;
+}
+
+static int reset_map(const struct amon_loaded *loaded, struct map map, struct amon_failure *failure)
+{
+	const struct storage *storage = open_map(loaded, &map, failure);
+	int error;
+
+	if (!storage)
+		return -EINVAL;
+	error = storage->reset(&map);
+	return error ? amon_fail(failure, error, "cannot empty map %s: %s", map.name, strerror(-error)) : 0;
+}
+
+/* --- reading */
+
+struct section_reading {
+	const struct amon_export_section *section;
+	uint8_t *record;
+};
+
+struct table_reading {
+	const struct amon_export_table *table;
+	struct amon_collected_table *rows;
+	uint8_t *record; /* of the row at hand */
+};
+
+static int visit_section(const struct map *map, const void *key, const void *values, void *data)
+{
+	const struct section_reading *reading = data;
+	const uint8_t *value = values;
+
+	(void)key;
+	memcpy(reading->record, value, map->value_size);
+	for (uint32_t cpu = 1; cpu < map->cpus; cpu++)
+		amon_merge_section(reading->section, reading->record, value + (size_t)cpu * map->stride);
+	return 0;
+}
+
+static void merge_cpus(const struct map *map, const struct amon_export_table *table, uint8_t *record,
+                       const uint8_t *values)
+{
+	memcpy(record, values, map->value_size);
+	for (uint32_t cpu = 1; cpu < map->cpus; cpu++)
+		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * map->stride);
+}
+
+static int visit_other(const struct map *map, const void *key, const void *values, void *data)
+{
+	const struct table_reading *reading = data;
+
+	(void)key;
+	merge_cpus(map, reading->table, reading->rows->other, values);
+	return 0;
+}
+
+static int visit_row(const struct map *map, const void *key, const void *values, void *data)
+{
+	const struct table_reading *reading = data;
+
+	merge_cpus(map, reading->table, reading->record, values);
+	return amon_collected_add(reading->table, reading->rows, key, reading->record);
+}
+
+static int read_table(const struct amon_loaded *loaded, const struct amon_export_table *table,
+                      struct amon_collected_table *rows, struct amon_failure *failure)
+{
+	struct table_reading reading = { table, rows, calloc(1, table->record_size) };
+	int error;
+
+	if (!reading.record)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	error = read_map(loaded, rows_map(table), visit_row, &reading, failure);
+	if (!error && table->other_map)
+		error = read_map(loaded, record_map(table->other_map, table->record_size), visit_other, &reading,
+		                 failure);
+	free(reading.record);
+	if (!error && amon_collected_sort(table, rows))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
+	return error;
+}
+
+static int read_section(const struct amon_loaded *loaded, const struct amon_export_section *section,
+                        struct amon_collected_section *into, struct amon_failure *failure)
+{
+	struct section_reading reading = { section, into->record };
+	int error = read_map(loaded, record_map(section->map, section->record_size), visit_section, &reading, failure);
+
+	for (uint32_t i = 0; !error && i < section->table_count; i++)
+		error = read_table(loaded, &section->tables[i], &into->tables[i], failure);
+	return error;
+}
+
+int amon_collect(const struct amon_loaded *loaded, struct amon_collected **collected, struct amon_failure *failure)
+{
+	const struct amon_exports *exports = loaded->exports;
+	struct amon_collected *new = amon_collected_new(exports);
+	int error = 0;
+
+	*collected = NULL;
+	if (!new)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; !error && i < exports->section_count; i++)
+		error = read_section(loaded, &exports->sections[i], &new->sections[i], failure);
+	if (error)
+		amon_collected_free(new);
+	else
+		*collected = new;
+	return error;
+}
+
+/* --- emptying */
+
+static int reset_table(const struct amon_loaded *loaded, const struct amon_export_table *table,
+                       struct amon_failure *failure)
+{
+	int error = reset_map(loaded, rows_map(table), failure);
+
+	if (!error && table->other_map)
+		error = reset_map(loaded, record_map(table->other_map, table->record_size), failure);
+	return error;
+}
+
+int amon_collect_reset(const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	const struct amon_exports *exports = loaded->exports;
+	int error = 0;
+
+	for (uint32_t i = 0; !error && i < exports->section_count; i++) {
+		const struct amon_export_section *section = &exports->sections[i];
+
+		error = reset_map(loaded, record_map(section->map, section->record_size), failure);
+		for (uint32_t j = 0; !error && j < section->table_count; j++)
+			error = reset_table(loaded, &section->tables[j], failure);
+	}
+	return error;
+}

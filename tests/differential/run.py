@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""All specs of specs/ over all captures of packets.py, at XDP and at TC: the product against the interpreter.
+
+  run.py AMONC [--spec PATTERN] [--capture NAME]... [--extra FILE]... [--random N [--seed S]] [--keep DIR]
+
+--extra adds a capture; --random adds N specs of generate.py, from seed S on. The last line is `N passed, M failed`.
+"""
+import argparse
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tools"))
+import packets  # noqa: E402
+from capture import read_capture  # noqa: E402
+from compare import Refused, compare  # noqa: E402
+from generate import generate  # noqa: E402
+
+SHOWN = 6
+HEAD = re.compile(r"\bingress(?:\s+(?:xdp(?:\s+(?:native|generic))?|tc))?(?=\s*[{,]|\s+as\b)")
+
+
+def variants(text):
+    """The spec at XDP and at TC, once where it has no ingress hook; comments are left alone."""
+    lines = text.split("\n")
+
+    def at(hook):
+        return "\n".join(line if line.lstrip().startswith("#") else HEAD.sub(f"ingress {hook}", line) for line in lines)
+    return {"xdp": at("xdp"), "tc": at("tc")} if at("xdp") != at("tc") else {"tc": text}
+
+
+def specs(options):
+    """(name, text) of each spec."""
+    folder = os.path.join(HERE, "specs")
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".amon") and fnmatch.fnmatch(name, options.spec):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                yield name[:-5], file.read()
+    for seed in range(options.seed, options.seed + options.random):
+        yield f"random{seed}", generate(seed)
+
+
+def defines_of(text):
+    """`# -D NAME=VALUE` in a spec's comments: run with that."""
+    return re.findall(r"^# -D (\S+)", text, re.M)
+
+
+def main():
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("amonc")
+    ask.add_argument("--spec", default="*.amon")
+    ask.add_argument("--capture", action="append", choices=list(packets.CAPTURES))
+    ask.add_argument("--extra", action="append", default=[])
+    ask.add_argument("--random", type=int, default=0)
+    ask.add_argument("--seed", type=int, default=1)
+    ask.add_argument("--keep", metavar="DIR", help="leave specs and captures there")
+    options = ask.parse_args()
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or temporary
+        os.makedirs(folder, exist_ok=True)
+        traces = {}
+        for name in options.capture or packets.CAPTURES:
+            traces[name] = os.path.join(folder, f"{name}.pcap")
+            packets.write_capture(name, traces[name])
+        traces |= {os.path.basename(path): path for path in options.extra}
+        records = {name: read_capture(path) for name, path in traces.items()}
+        for name, text in specs(options):
+            for hook, changed in variants(text).items():
+                path = os.path.join(folder, f"{name}.{hook}.amon")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(changed)
+                for trace, trace_path in traces.items():
+                    try:
+                        differences = compare(options.amonc, path, trace_path, defines_of(text), records[trace])
+                    except Refused as error:
+                        differences = [f"the interpreter does not know it: {error}"]
+                    except subprocess.TimeoutExpired:
+                        differences = ["the product did not end"]
+                    passed, failed = passed + (not differences), failed + bool(differences)
+                    if differences:
+                        print(f"FAIL {name} at {hook} over {trace}: {len(differences)} differences")
+                        print("".join(f"  {line}\n" for line in differences[:SHOWN]), end="", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Probes on real hooks: what is sent over a pair of interfaces is what they count, whoever comes, goes or dies.
+ * The probe is written here: at each hook it counts packets of the test's own protocol.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/capability.h>
+#include <linux/if_link.h>
+
+#include "runtime/frontend.h"
+#include "runtime/kernel.h"
+#include "runtime/probe.h"
+#include "tests/kernel/network.h"
+
+#define CPUS_MAX 1024
+#define PINS	 "/sys/fs/bpf/amon/xdp"
+
+static const char source[] =
+	"typedef unsigned long long u64; typedef unsigned int u32; typedef unsigned char u8;\n"
+	"#define SEC(name) __attribute__((section(name), used))\n"
+	"struct xdp_md { u32 data, data_end, rest[4]; };\n"
+	"struct __sk_buff { u32 before[19], data, data_end; };\n"
+	"static void *(*lookup)(void *, const void *) = (void *)1;\n"
+	"static long (*tail_call)(void *, void *, u32) = (void *)12;\n"
+	"const volatile u8 amon_replay, amon_ingress_tc;\n"
+	"volatile struct { u64 time; u32 length, captured; } amon_frame SEC(\".data.replay\");\n"
+	"struct { int (*type)[6]; u32 *key; u64 *value; int (*max_entries)[4]; } counts SEC(\".maps\");\n"
+	"struct { int (*type)[3]; u32 *key; u32 *value; int (*max_entries)[1]; } amon_next SEC(\".maps\");\n"
+	"static inline void add(u32 key, u64 weight)\n"
+	"{\n"
+	"	u64 *count = lookup(&counts, &key);\n"
+	"	if (count)\n"
+	"		*count += weight;\n"
+	"}\n"
+	"static inline void see(u32 hook, u8 *data, u8 *end)\n"
+	"{\n"
+	"	if (data + 14 > end || data[12] != 0x88 || data[13] != 0xb5)\n"
+	"		return;\n"
+	"	add(hook, 1);\n"
+	"	if (amon_replay)\n"
+	"		add(3, amon_frame.length);\n"
+	"}\n"
+	"SEC(\"xdp.frags\") int count_xdp(struct xdp_md *xdp)\n"
+	"{\n"
+	"	see(0, (u8 *)(long)xdp->data, (u8 *)(long)xdp->data_end);\n"
+	"	tail_call(xdp, &amon_next, 0);\n"
+	"	return 2;\n"
+	"}\n"
+	"SEC(\"tc\") int count_ingress(struct __sk_buff *skb)\n"
+	"{\n"
+	"	if (amon_ingress_tc)\n"
+	"		add(3, 1);\n"
+	"	see(1, (u8 *)(long)skb->data, (u8 *)(long)skb->data_end);\n"
+	"	return -1;\n"
+	"}\n"
+	"SEC(\"tc\") int count_egress(struct __sk_buff *skb)\n"
+	"{\n"
+	"	see(2, (u8 *)(long)skb->data, (u8 *)(long)skb->data_end);\n"
+	"	return -1;\n"
+	"}\n"
+	"SEC(\"tc\") int wild(struct __sk_buff *skb)\n"
+	"{\n"
+	"	return *(int *)(long)skb->data_end;\n"
+	"}\n"
+	"char license_text[] SEC(\"license\") = \"GPL\";\n";
+
+static struct amon_frontend_result compiled;
+
+/* An export table with one section on the hooks that are given. */
+struct spec {
+	struct amon_exports exports;
+	struct amon_export_section section;
+	struct amon_export_program programs[AMON_HOOK_COUNT];
+};
+
+static const struct amon_hook ingress = { .kind = AMON_HOOK_XDP, .choice = true },
+			      xdp_any = { .kind = AMON_HOOK_XDP, .mode = AMON_XDP_ANY },
+			      xdp_native = { .kind = AMON_HOOK_XDP, .mode = AMON_XDP_NATIVE },
+			      xdp_generic = { .kind = AMON_HOOK_XDP, .mode = AMON_XDP_GENERIC },
+			      tc_ingress = { .kind = AMON_HOOK_TC_INGRESS }, tc_egress = { .kind = AMON_HOOK_TC_EGRESS };
+
+static void spec_of(struct spec *spec, struct amon_hook first, const struct amon_hook *second)
+{
+	static const struct amon_export_program programs[] = {
+		{ "count_xdp", AMON_HOOK_XDP },
+		{ "count_ingress", AMON_HOOK_TC_INGRESS },
+		{ "count_egress", AMON_HOOK_TC_EGRESS },
+	};
+
+	*spec = (struct spec){ .section = { .name = "test", .hooks = { first }, .hook_count = 1 } };
+	memcpy(spec->programs, programs, sizeof(programs));
+	if (second)
+		spec->section.hooks[spec->section.hook_count++] = *second;
+	spec->exports = (struct amon_exports){ .probe = "test",
+					       .programs = spec->programs,
+					       .program_count = AMON_HOOK_COUNT,
+					       .sections = &spec->section,
+					       .section_count = 1 };
+}
+
+/* A probe, loaded and attached. */
+struct probe {
+	struct spec spec;
+	struct amon_loaded *loaded;
+	struct amon_attached *attached;
+	struct amon_failure failure;
+};
+
+static int load(struct probe *probe, const struct amon_load_options *options)
+{
+	return amon_probe_load(compiled.object, compiled.object_size, &probe->spec.exports, options, &probe->loaded,
+			       &probe->failure);
+}
+
+static int start_with(struct probe *probe, struct amon_hook first, const struct amon_hook *second)
+{
+	struct amon_load_options options = { 0 };
+	int error;
+
+	*probe = (struct probe){ 0 };
+	spec_of(&probe->spec, first, second);
+	error = amon_probe_choose(&probe->spec.exports, "v0", &options.ingress_tc, &probe->failure);
+	if (!error)
+		error = load(probe, &options);
+	return error ? error : amon_probe_attach(probe->loaded, "v0", &probe->attached, &probe->failure);
+}
+
+static int start(struct probe *probe, struct amon_hook hook)
+{
+	return start_with(probe, hook, NULL);
+}
+
+static void stop(struct probe *probe)
+{
+	amon_probe_detach(probe->attached);
+	amon_probe_unload(probe->loaded);
+	amon_failure_clear(&probe->failure);
+	probe->attached = NULL;
+	probe->loaded = NULL;
+}
+
+static uint64_t count(const struct probe *probe, uint32_t hook)
+{
+	static uint64_t values[CPUS_MAX];
+	uint64_t sum = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(amon_probe_map(probe->loaded, "counts"), &hook, values), 0);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += values[i];
+	return sum;
+}
+
+/* Packets that were sent are counted a little later. */
+static uint64_t count_until(const struct probe *probe, uint32_t hook, uint64_t wanted)
+{
+	for (int i = 0; i < 1000 && count(probe, hook) < wanted; i++)
+		usleep(1000);
+	return count(probe, hook);
+}
+
+static uint32_t xdp_program(const char *interface)
+{
+	uint32_t id = 0;
+
+	assert_int_equal(bpf_xdp_query_id((int)if_nametoindex(interface), 0, &id), 0);
+	return id;
+}
+
+static bool pinned(const char *interface)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PINS "/%llu-%u", (unsigned long long)amon_kernel_netns(),
+		 if_nametoindex(interface));
+	return access(path, F_OK) == 0;
+}
+
+static void assert_nothing_left(void)
+{
+	assert_int_equal(amon_hook_sweep("v0"), 0);
+	assert_int_equal(xdp_program("v0"), 0);
+	assert_false(pinned("v0"));
+	assert_int_not_equal(network_run("tc qdisc show dev v0 | grep -q clsact"), 0);
+}
+
+/* Another process that holds a probe until it is killed. */
+static pid_t start_process(struct amon_hook first, const struct amon_hook *second, bool own_bpffs)
+{
+	int pipes[2];
+	char ready = 0;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		static struct probe probe;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (own_bpffs && (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+				  mount("bpffs", "/sys/fs/bpf", "bpf", 0, NULL)))
+			_exit(1);
+		if (start_with(&probe, first, second)) {
+			fprintf(stderr, "%s\n", probe.failure.message);
+			_exit(1);
+		}
+		(void)!write(pipes[1], "r", 1);
+		for (;;)
+			pause();
+	}
+	close(pipes[1]);
+	assert_int_equal(read(pipes[0], &ready, 1), 1);
+	close(pipes[0]);
+	return child;
+}
+
+/* The kernel empties a dead process's slot from a work queue. */
+static void kill_process(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	usleep(100000);
+}
+
+/* Tests */
+
+static int compile_probe(void **state)
+{
+	(void)state;
+	if (!network_allowed())
+		return 0;
+	if (amon_frontend_compile("test.c", source, strlen(source), &compiled) == 0)
+		return 0;
+	for (size_t i = 0; i < compiled.message_count; i++)
+		fprintf(stderr, "%u: %s\n", compiled.messages[i].line, compiled.messages[i].text);
+	return -1;
+}
+
+static int free_probe(void **state)
+{
+	(void)state;
+	amon_frontend_result_free(&compiled);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return network_allowed() ? network_new() : 0;
+}
+
+#define NEEDS_BPF()                                                                                                    \
+	do {                                                                                                           \
+		if (!network_allowed())                                                                                \
+			skip();                                                                                        \
+	} while (0)
+
+static void loads_what_is_needed(void **state)
+{
+	struct probe probe = { 0 };
+
+	(void)state;
+	NEEDS_BPF();
+	spec_of(&probe.spec, ingress, &tc_egress);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .ingress_tc = true }), 0);
+	assert_int_equal(probe.loaded->programs[AMON_HOOK_XDP], -1);
+	assert_true(probe.loaded->programs[AMON_HOOK_TC_INGRESS] >= 0);
+	assert_true(probe.loaded->programs[AMON_HOOK_TC_EGRESS] >= 0);
+	assert_true(amon_kernel_verified_instructions(probe.loaded->programs[AMON_HOOK_TC_EGRESS]) > 0);
+	assert_int_equal(amon_probe_map(probe.loaded, "nothing"), -ENOENT);
+	assert_null(probe.failure.log);
+	stop(&probe);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .replay = true, .verbose = true }), 0);
+	assert_true(probe.loaded->programs[AMON_HOOK_XDP] >= 0);
+	assert_int_equal(probe.loaded->programs[AMON_HOOK_TC_EGRESS], -1);
+	assert_non_null(probe.failure.log);
+	stop(&probe);
+}
+
+static void sets_the_constants(void **state)
+{
+	unsigned char frame[NETWORK_FRAME] = { [12] = NETWORK_PROTOCOL >> 8, [13] = NETWORK_PROTOCOL & 0xff };
+	struct amon_frame told = { .length = 1234 };
+	struct probe probe = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+
+	(void)state;
+	NEEDS_BPF();
+	spec_of(&probe.spec, xdp_any, NULL);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .replay = true }), 0);
+	assert_int_equal(bpf_map_update_elem(amon_probe_map(probe.loaded, ".data.replay"), &(uint32_t){ 0 }, &told, 0),
+			 0);
+	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->programs[AMON_HOOK_XDP], &run), 0);
+	assert_int_equal(count(&probe, 0), 1);
+	assert_int_equal(count(&probe, 3), 1234);
+	stop(&probe);
+	spec_of(&probe.spec, ingress, NULL);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .ingress_tc = true }), 0);
+	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->programs[AMON_HOOK_TC_INGRESS], &run), 0);
+	assert_int_equal(count(&probe, 3), 1);
+	stop(&probe);
+}
+
+static void tells_what_the_verifier_refuses(void **state)
+{
+	struct probe probe = { 0 };
+
+	(void)state;
+	NEEDS_BPF();
+	spec_of(&probe.spec, tc_egress, NULL);
+	probe.spec.programs[AMON_HOOK_TC_EGRESS].name = "wild";
+	assert_true(load(&probe, &(struct amon_load_options){ 0 }) < 0);
+	assert_non_null(strstr(probe.failure.message, "invalid mem access"));
+	assert_non_null(strstr(probe.failure.message, "return *(int *)(long)skb->data_end"));
+	assert_null(strchr(probe.failure.message, '\n'));
+	assert_non_null(strstr(probe.failure.log, "processed "));
+	stop(&probe);
+}
+
+static void refuses_what_is_no_probe(void **state)
+{
+	struct probe probe = { 0 };
+
+	(void)state;
+	NEEDS_BPF();
+	spec_of(&probe.spec, xdp_any, NULL);
+	assert_int_equal(amon_probe_load(source, sizeof(source), &probe.spec.exports, &(struct amon_load_options){ 0 },
+					 &probe.loaded, &probe.failure),
+			 -EINVAL);
+	probe.spec.programs[0].name = "absent";
+	assert_int_equal(load(&probe, &(struct amon_load_options){ 0 }), -EINVAL);
+	assert_non_null(strstr(probe.failure.message, "absent"));
+	stop(&probe);
+}
+
+static void counts_at(struct amon_hook hook, enum amon_hook_kind kind, enum amon_xdp_mode mode)
+{
+	const struct amon_attached_hook *hooks;
+	struct probe probe;
+	uint32_t hook_count;
+
+	assert_int_equal(start(&probe, hook), 0);
+	hooks = amon_attached_hooks(probe.attached, &hook_count);
+	assert_int_equal(hook_count, 1);
+	assert_int_equal(hooks[0].kind, kind);
+	assert_int_equal(hooks[0].mode, mode);
+	assert_int_equal(network_send(kind == AMON_HOOK_TC_EGRESS ? "v0" : "v1", 1000), 1000);
+	assert_int_equal(count_until(&probe, kind, 1000), 1000);
+	assert_int_equal(amon_attached_check(probe.attached), 0);
+	stop(&probe);
+	assert_nothing_left();
+}
+
+static void counts_at_every_hook(void **state)
+{
+	(void)state;
+	NEEDS_BPF();
+	counts_at(xdp_native, AMON_HOOK_XDP, AMON_XDP_NATIVE);
+	counts_at(xdp_generic, AMON_HOOK_XDP, AMON_XDP_GENERIC);
+	counts_at(xdp_any, AMON_HOOK_XDP, AMON_XDP_NATIVE);
+	counts_at(ingress, AMON_HOOK_XDP, AMON_XDP_NATIVE);
+	counts_at(tc_ingress, AMON_HOOK_TC_INGRESS, AMON_XDP_ANY);
+	counts_at(tc_egress, AMON_HOOK_TC_EGRESS, AMON_XDP_ANY);
+}
+
+static void counts_on_jumbo_frames(void **state)
+{
+	(void)state;
+	NEEDS_BPF();
+	assert_int_equal(network_run("ip link set v0 mtu 9000 && ip link set v1 mtu 9000"), 0);
+	counts_at(xdp_native, AMON_HOOK_XDP, AMON_XDP_NATIVE);
+}
+
+static void packets_pass_on(void **state)
+{
+	struct probe probe;
+
+	(void)state;
+	NEEDS_BPF();
+	assert_int_equal(network_run("ip netns add peer%d && ip link set v1 netns peer%d && "
+				     "ip -n peer%d addr add 10.9.9.1/24 dev v1 && ip -n peer%d link set v1 up && "
+				     "ip addr add 10.9.9.2/24 dev v0",
+				     getpid(), getpid(), getpid(), getpid()),
+			 0);
+	assert_int_equal(start_with(&probe, xdp_native, &tc_egress), 0);
+	assert_int_equal(network_run("ping -qc1 -W2 10.9.9.1 >/dev/null"), 0);
+	stop(&probe);
+	assert_int_equal(network_run("ip netns del peer%d", getpid()), 0);
+}
+
+static void stop_all(struct probe *probes, int probe_count)
+{
+	for (int i = 0; i < probe_count; i++)
+		stop(&probes[i]);
+}
+
+/* Sends as fast as it can, in another process, until it is killed. */
+static pid_t start_traffic(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int packet = network_socket("v1");;)
+			network_send_one(packet);
+	}
+	return child;
+}
+
+static void neighbours_lose_nothing(struct amon_hook hook)
+{
+	static struct probe probes[3];
+	uint64_t first;
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(start(&probes[i], hook), 0);
+	pid_t traffic = start_traffic();
+	for (int i = 0; i < 50; i++) {
+		/* the one that comes back is the last of the three, and the next to go stands in the middle */
+		int middle = i == 0 ? 1 : (i % 2 ? 2 : 1);
+		stop(&probes[middle]);
+		assert_int_equal(start(&probes[middle], hook), 0);
+		usleep(2000);
+	}
+	kill_process(traffic);
+	first = count(&probes[0], 0);
+	assert_true(first > 1000);
+	stop_all(probes, 3);
+	assert_nothing_left();
+}
+
+/* The outer two see the same packets while the middle one goes and others come behind. */
+static void takes_out_the_middle(void **state)
+{
+	static struct probe probes[3];
+
+	(void)state;
+	NEEDS_BPF();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(start(&probes[i], xdp_native), 0);
+	pid_t traffic = start_traffic();
+	usleep(50000);
+	stop(&probes[1]);
+	usleep(50000);
+	kill_process(traffic);
+	assert_true(count(&probes[0], 0) > 1000);
+	assert_int_equal(count(&probes[0], 0), count(&probes[2], 0));
+	stop(&probes[0]);
+	stop(&probes[2]);
+	assert_nothing_left();
+}
