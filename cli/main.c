@@ -191,16 +191,17 @@ static bool use_color(const struct parsed *parsed)
 int main(int argc, char **argv)
 {
 	struct parsed parsed = { .command = NULL };
+	char **arguments = calloc(argc + 1, sizeof(char *));
 	int status;
 
 	argp_err_exit_status = EXIT_USAGE;
-	parsed.options.arguments = calloc(argc + 1, sizeof(char *));
-	if (!parsed.options.arguments)
+	parsed.options.arguments = arguments; /* commands take them from the front */
+	if (!arguments)
 		return complain(EXIT_FAILED, "out of memory");
 	argp_parse(&argp, argc, argv, 0, NULL, &parsed);
 	parsed.options.color = use_color(&parsed);
 	status = run_command(&parsed);
-	free(parsed.options.arguments);
+	free(arguments);
 	free(parsed.options.defines);
 	return status;
 }

@@ -41,7 +41,7 @@ static int window_of(struct session *s, struct amon_collected **collected, struc
 	if (!s->windows)
 		return 0;
 	/* read once, used twice: as the window, and as the baseline of the next */
-	error = amon_collected_copy(*collected, &total);
+	error = amon_collected_copy(s->exports, *collected, &total);
 	if (error)
 		return amon_fail(failure, error, "out of memory");
 	if (s->earlier)
@@ -128,17 +128,29 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static void warn_of_generic(const struct amon_attached *attached, const struct options *options)
+/* Tells what was chosen, and what it changes for others. */
+static void tell_hooks(const struct amon_attached *attached, const struct session *s)
 {
+	static const char *const names[AMON_HOOK_COUNT] = { "XDP", "TC ingress", "TC egress" };
 	uint32_t count;
 	const struct amon_attached_hook *hooks = amon_attached_hooks(attached, &count);
+	bool generic = false;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (hooks[i].kind == AMON_HOOK_XDP && hooks[i].mode == AMON_XDP_GENERIC && !options->quiet)
-			fprintf(stderr,
-				"amonc: warning: generic XDP on %s turns GRO off while the probe is attached, and counts a "
+	if (s->options->quiet)
+		return;
+	fprintf(stderr, "amonc: %s on %s:", s->exports->probe, s->options->interface);
+	for (uint32_t i = 0; i < count; i++) {
+		bool is_generic = hooks[i].kind == AMON_HOOK_XDP && hooks[i].mode == AMON_XDP_GENERIC;
+
+		fprintf(stderr, "%s %s%s", i ? "," : "", is_generic ? "generic " : hooks[i].kind == AMON_HOOK_XDP ? "native " : "",
+			names[hooks[i].kind]);
+		generic |= is_generic;
+	}
+	fputc('\n', stderr);
+	if (generic)
+		fprintf(stderr, "amonc: warning: generic XDP turns GRO off on %s while the probe is attached, and counts a "
 				"super-packet once; `ingress tc` does neither\n",
-				options->interface);
+			s->options->interface);
 }
 
 /* Everything is attached from here on, and nothing is when this returns. */
@@ -151,7 +163,7 @@ static int attached_session(struct session *s, struct amon_loaded *loaded, struc
 		return amon_fail(failure, -errno, "cannot wait for signals: %s", strerror(errno));
 	error = amon_probe_attach(loaded, s->options->interface, &attached, failure);
 	if (!error) {
-		warn_of_generic(attached, s->options);
+		tell_hooks(attached, s);
 		s->attached = attached;
 		s->start = now(CLOCK_REALTIME);
 		error = read_loop(s, signals, failure);

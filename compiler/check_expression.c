@@ -54,11 +54,13 @@ void check_end_reading(struct check *check, struct name *name)
 	name->state = NAME_READ;
 }
 
-bool check_read_name(struct check *check, struct name *name, struct amon_span use)
+void check_read_name(struct check *check, struct name *name, struct amon_span use)
 {
 	struct place place = { check, name->block, WORLD_PACKET };
+	bool uses_vlan = check->probe->uses_vlan;
 
 	if (check_begin_reading(check, name, use)) {
+		check->probe->uses_vlan = false;
 		if (name->kind == NAME_PARAM)
 			check_read_param(&place, name);
 		else if (name->syntax->kind == AMON_SYNTAX_SET)
@@ -66,7 +68,16 @@ bool check_read_name(struct check *check, struct name *name, struct amon_span us
 		else
 			name->value = check_expression(&place, name->syntax);
 		check_end_reading(check, name);
+		name->uses_vlan = check->probe->uses_vlan;
+		check->probe->uses_vlan = uses_vlan;
 	}
+}
+
+bool check_use_name(struct check *check, struct name *name, struct amon_span use)
+{
+	check_read_name(check, name, use);
+	if (name->uses_vlan)
+		check->probe->uses_vlan = true;
 	return name->state == NAME_READ;
 }
 
@@ -74,7 +85,7 @@ static struct amon_value *named_value(const struct place *place, struct name *na
 {
 	struct amon_diagnostic *error;
 
-	if (!check_read_name(place->check, name, use))
+	if (!check_use_name(place->check, name, use))
 		return check_nothing(place->check, use);
 	if (name->items) {
 		error = amon_error(place->check->diagnostics, use, "`%s` is a set", name->text);

@@ -76,6 +76,7 @@ struct name {
 	enum { NAME_UNREAD, NAME_READING, NAME_READ } state;
 	struct amon_value *value;   /* LET, PARAM, once read; NULL for a set */
 	struct items *items;        /* LET, PARAM: of a set */
+	bool uses_vlan;             /* LET: whoever uses it reads VLAN tags */
 	struct amon_column *column; /* KEY, METRIC, DERIVE; its type is NONE until it is known, and where it is wrong */
 	struct block *inside;       /* TABLE, SECTION */
 	struct name *asked_by;      /* while READING */
@@ -229,8 +230,10 @@ struct amon_value *check_condition(const struct place *place, const struct amon_
 /* A constant number without a dimension in [low, high]; false, with an error, where it is none. `what` begins the sentence. */
 bool check_constant(const struct place *place, const struct amon_syntax *syntax, const char *what, int64_t low,
 		    int64_t high, int64_t *result);
-/* Reads a let or param, once; false where that failed before or is under way (then the cycle is said). */
-bool check_read_name(struct check *check, struct name *name, struct amon_span use);
+/* For a use of a let or param, which reads it the first time; false in a cycle, which is said. */
+bool check_use_name(struct check *check, struct name *name, struct amon_span use);
+/* Reads it, used or not. */
+void check_read_name(struct check *check, struct name *name, struct amon_span use);
 /* For what is read when it is asked for: between these two, asking for it again is a cycle. */
 bool check_begin_reading(struct check *check, struct name *name, struct amon_span use);
 void check_end_reading(struct check *check, struct name *name);

@@ -35,20 +35,21 @@ static void complain_unit(struct check *check, const struct amon_name *name, con
 		}
 }
 
-/* A unit's name that is close to a known one is most likely that one misspelt. */
-static const char *misspelt(struct check *check, const char *name)
-{
-	struct candidates candidates = { .check = check };
-
-	for (const struct amon_unit *unit = amon_units; unit->name; unit++)
-		check_candidate(&candidates, unit->name);
-	return amon_closest(name, candidates.words, candidates.count);
-}
-
 /* What a number counts is named freely: `unit retransmissions`. */
 static bool is_free_name(struct amon_dimension dimension)
 {
 	return dimension.information == 0 && dimension.time == 0;
+}
+
+/* A name that is close to a known unit's is most likely that one misspelt. */
+static const char *misspelt(struct check *check, const char *name, struct amon_dimension dimension)
+{
+	struct candidates candidates = { .check = check };
+
+	for (const struct amon_unit *unit = amon_units; unit->name; unit++)
+		if (!is_free_name(dimension) || amon_unit_fits(unit, dimension))
+			check_candidate(&candidates, unit->name);
+	return amon_closest(name, candidates.words, candidates.count);
 }
 
 static void set_unit(struct check *check, struct amon_column *column, const struct amon_name *name)
@@ -56,7 +57,7 @@ static void set_unit(struct check *check, struct amon_column *column, const stru
 	struct amon_dimension dimension = column->type.dimension;
 	struct amon_unit rate;
 	const struct amon_unit *unit = amon_unit_find(name->text, &rate);
-	const char *close = unit ? NULL : misspelt(check, name->text);
+	const char *close = unit ? NULL : misspelt(check, name->text, dimension);
 
 	column->unit = name->text;
 	if (close) {

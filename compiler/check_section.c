@@ -6,16 +6,22 @@
 /* Reads all lets and params of a block, used or not. */
 void check_lets(struct check *check, struct block *block)
 {
-	bool uses_vlan = check->probe->uses_vlan;
-
 	for (struct name *name = block->first; name; name = name->next)
 		if (name->kind & (NAME_LET | NAME_PARAM))
 			check_read_name(check, name, name->span);
-	/* what is named and never used does not count; a use notes it again */
-	check->probe->uses_vlan = uses_vlan;
 }
 
 /* --- where */
+
+/* From where the one begins to where the other ends, whichever comes first. */
+static struct amon_span around(struct amon_span a, struct amon_span b)
+{
+	if (b.start < a.start)
+		a.start = b.start;
+	if (b.end > a.end)
+		a.end = b.end;
+	return a;
+}
 
 struct amon_value *check_and(struct check *check, struct amon_value *a, struct amon_value *b)
 {
@@ -23,7 +29,7 @@ struct amon_value *check_and(struct check *check, struct amon_value *a, struct a
 
 	if (!a || !b)
 		return a ? a : b;
-	return check_operate(&place, AMON_OP_AND, b->span, a, b);
+	return check_operate(&place, AMON_OP_AND, around(a->span, b->span), a, b);
 }
 
 /* NULL where it always holds. */
@@ -122,13 +128,13 @@ void check_metrics(struct check *check, struct block *block, struct amon_columns
 	}
 }
 
-static void check_section(struct check *check, struct block *block, struct amon_value *around, bool coarse)
+static void check_section(struct check *check, struct block *block, struct amon_value *outer, bool coarse)
 {
 	struct amon_section *section = block->section;
 
 	check_lets(check, block);
 	section->coarse = check_clock(check, block) || coarse;
-	section->where = check_and(check, around, check_wheres(check, block));
+	section->where = check_and(check, outer, check_wheres(check, block));
 	check_metrics(check, block, &section->metrics, AMON_MAX_SECTION_METRICS);
 	for (struct block *table = block->first_inside; table; table = table->next)
 		check_table(check, table);

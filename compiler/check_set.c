@@ -47,7 +47,7 @@ static bool is_set(const struct name *name)
 /* The items of a set in a set. */
 static void add_named(const struct place *place, struct items *items, struct name *name, struct amon_span span)
 {
-	if (!check_read_name(place->check, name, span))
+	if (!check_use_name(place->check, name, span))
 		return;
 	for (const struct item *item = name->items->first; item && has_room(place->check, items, span); item = item->next)
 		add_item(items, item->low, item->high, place->check);
@@ -92,7 +92,7 @@ static struct items *read_members(const struct place *place, const struct amon_s
 	if (syntax->kind == AMON_SYNTAX_SET)
 		return check_items(place, syntax);
 	if (is_set(name))
-		return check_read_name(place->check, name, syntax->span) ? name->items : NULL;
+		return check_use_name(place->check, name, syntax->span) ? name->items : NULL;
 	items = items_new(place->check);
 	read_item(place, items, syntax);
 	if (syntax->kind != AMON_SYNTAX_NAME || check_is_constant(items->first->low))

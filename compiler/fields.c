@@ -212,7 +212,7 @@ const struct amon_field amon_fields[] = {
 	TCP_FLAG("tcp.flags.cwr", "0x080", "congestion window reduced"),
 	TCP_FLAG("tcp.flags.ae", "0x100", "accurate ECN"),
 	TCP_FLAG("tcp.flags.res", "0xe00", "any of the three reserved bits"),
-	HEADER("tcp.window_size_value", TCP, INT(16), "tcp_window_size_value", "__u16", "ntohs(h->window)", .ipfix = "tcpWindowSize", .help = "window, not scaled"),
+	HEADER("tcp.window_size_value", TCP, SIZE(16), "tcp_window_size_value", "__u16", "ntohs(h->window)", .ipfix = "tcpWindowSize", .help = "window, not scaled"),
 	HEADER("tcp.checksum", TCP, INT(16), "tcp_checksum", "__u16", "ntohs(h->check)", .help = "checksum, as it is"),
 	HEADER("tcp.urgent_pointer", TCP, INT(16), "tcp_urgent_pointer", "__u16", "ntohs(h->urgent)", .ipfix = "tcpUrgentPointer", .help = "urgent pointer"),
 	HEADER("tcp.len", TCP_PAYLOAD, SIZE(17), "tcp_len", "__u32", "payload", .per_packet = true, .unit = "bytes", .help = "payload bytes, by the IP length"),

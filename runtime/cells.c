@@ -30,11 +30,16 @@ static long double number_of(const struct amon_result *result)
 	return result->kind == AMON_RESULT_NATURAL ? (long double)result->natural : (long double)result->integer;
 }
 
-/* Instants of the data plane's clock become times since 1970. */
+/* Instants of the data plane's clock become times since 1970; what lies beyond all clocks has no name. */
 static struct amon_cell time_cell(const struct amon_document *document, const struct amon_result *result)
 {
-	int64_t instant = result->kind == AMON_RESULT_REAL ? (int64_t)result->real : result->integer;
+	int64_t instant = result->integer;
 
+	if (result->kind != AMON_RESULT_INTEGER) {
+		if (fabsl(number_of(result)) >= 0x1p63L)
+			return (struct amon_cell){ .kind = AMON_CELL_NULL };
+		instant = (int64_t)result->real;
+	}
 	return (struct amon_cell){
 		.kind = AMON_CELL_TIME,
 		.time = (uint64_t)instant + (uint64_t)document->window.clock_offset,
@@ -68,7 +73,7 @@ static struct amon_cell result_cell(const struct amon_document *document, const 
 		return (struct amon_cell){ .kind = AMON_CELL_NULL };
 	if (result->kind == AMON_RESULT_ADDRESS)
 		return (struct amon_cell){ .kind = AMON_CELL_ADDRESS, .address = result->address };
-	if (column->type.base == AMON_BASE_TIME && result->kind != AMON_RESULT_NATURAL)
+	if (column->type.base == AMON_BASE_TIME)
 		return time_cell(document, result);
 	return number_cell(column, result);
 }

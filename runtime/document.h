@@ -25,6 +25,9 @@ static inline void amon_collected_cleanup(struct amon_collected **collected)
 {
 	amon_collected_free(*collected);
 }
+/** The same once more, of the caller's own. 0 or -ENOMEM. */
+int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
+			struct amon_collected **copy);
 /**
  * into -= earlier: what came between two reads. Rows that saw no packet in between go. Only for export tables for which
  * amon_exports_subtract() returns NULL.

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "check_internal.h"
+
+/* --- keys: what they are called */
+
+static const char *const flow_fields[] = { "net.src", "net.dst", "net.proto", "l4.srcport", "l4.dstport" };
+
+static void define_key(struct check *check, struct block *block, struct amon_name name, const struct amon_syntax *value)
+{
+	struct name *key = check_name_define(check, block, NAME_KEY, name, block->statement);
+
+	key->syntax = value;
+	check_column_new(check, block, AMON_COLUMN_KEY, key, value->span);
+}
+
+/* `flow` stands for the five fields, as if each had been written. */
+static void define_flow(struct check *check, struct block *block, const struct amon_syntax *flow)
+{
+	for (size_t i = 0; i < COUNT_OF(flow_fields); i++) {
+		struct amon_syntax *field = amon_new(check->arena, struct amon_syntax);
+
+		*field = (struct amon_syntax){ .kind = AMON_SYNTAX_NAME, .span = flow->span, .text = flow_fields[i], .depth = 1 };
+		define_key(check, block, (struct amon_name){ flow_fields[i], flow->span }, field);
+	}
+}
+
+static bool is_word(const struct amon_syntax *syntax, enum amon_syntax_kind kind, const char *word)
+{
+	return syntax->kind == kind && !strcmp(syntax->text, word);
+}
+
+/* A let that stands as a key gives its name. */
+static bool has_name(const struct block *block, const struct amon_syntax *value)
+{
+	if (value->kind != AMON_SYNTAX_NAME || amon_protocol_find(value->text))
+		return false;
+	return strchr(value->text, '.') || check_name_find(block, value->text, NAME_PACKETS) ||
+	       check_is_later_field(value->text);
+}
+
+static void complain_nameless(struct check *check, struct block *block, const struct amon_syntax *value)
+{
+	struct place place = { check, block, WORLD_PACKET };
+
+	if (!check_is_nothing(check_expression(&place, value)))
+		check_help(check, amon_error(check->diagnostics, value->span, "this key has no name"),
+			   "write `NAME = %.*s`", (int)(value->span.end - value->span.start),
+			   value->span.source->text + value->span.start);
+	block->open = true; /* its name may be asked for */
+}
+
+void check_key_define(struct check *check, struct block *block, const struct amon_key_syntax *key)
+{
+	const struct amon_syntax *value = key->value;
+
+	if (is_word(value, AMON_SYNTAX_CALL, "biflow")) {
+		check_later(check, value->span, "`biflow` keys come");
+		block->biflow = true;
+		block->open = true; /* the names of its columns */
+	} else if (is_word(value, AMON_SYNTAX_NAME, "flow") && key->name.text) {
+		amon_error(check->diagnostics, key->name.span, "`flow` is five keys and takes no name");
+	} else if (is_word(value, AMON_SYNTAX_NAME, "flow")) {
+		define_flow(check, block, value);
+	} else if (key->name.text) {
+		define_key(check, block, key->name, value);
+	} else if (has_name(block, value)) {
+		define_key(check, block, (struct amon_name){ value->text, value->span }, value);
+	} else {
+		complain_nameless(check, block, value);
+	}
+}
+
+/* --- keys: what they are */
+
+static bool is_port(const struct amon_value *value)
+{
+	return value->kind == AMON_VALUE_FIELD &&
+	       (!strcmp(value->field->name, "l4.srcport") || !strcmp(value->field->name, "l4.dstport"));
+}
+
+/* Bytes in the table's key; one more says which version all its addresses of `net.` are. */
+static uint32_t width_of(struct amon_type type)
+{
+	if (type.base == AMON_BASE_BOOL)
+		return 1;
+	if (type.base != AMON_BASE_INT)
+		return amon_value_size(type.base);
+	return !type.bits || type.bits > 32 ? 8 : type.bits > 16 ? 4 : type.bits > 8 ? 2 : 1;
+}
+
+static bool check_key(struct check *check, struct name *name)
+{
+	struct place place = { check, name->block, WORLD_PACKET };
+	struct amon_value *value = check_expression(&place, name->syntax);
+	struct amon_column *column = name->column;
+
+	if (check_is_nothing(value))
+		return false;
+	if (check_is_constant(value)) {
+		amon_error(check->diagnostics, value->span, "a key is no constant: all packets would fall in one row");
+		return false;
+	}
+	column->value = value;
+	column->type = value->type;
+	column->port_key = is_port(value);
+	if (value->kind == AMON_VALUE_FIELD) {
+		column->ipfix = value->field->ipfix;
+		column->help = value->field->help;
+	}
+	return true;
+}
+
+static struct amon_span keys_span(const struct block *block)
+{
+	const struct amon_key_syntax *key = block->statement->keys;
+	struct amon_span span = key->name.text ? key->name.span : key->value->span;
+
+	while (key->next)
+		key = key->next;
+	span.end = key->value->span.end;
+	return span;
+}
+
+static void check_keys(struct check *check, struct block *block)
+{
+	uint32_t width = 0, version = 0;
+
+	for (struct name *name = block->first; name; name = name->next) {
+		if (name->kind != NAME_KEY || !check_key(check, name))
+			continue;
+		check_columns_add(&block->table->keys, name->column);
+		width += width_of(name->column->type);
+		if (name->column->type.base == AMON_BASE_NET)
+			version = 1;
+	}
+	if (width + version > AMON_MAX_KEY)
+		amon_error(check->diagnostics, keys_span(block), "a table's key is at most %d bytes, not %u", AMON_MAX_KEY,
+			   width + version);
+}
+
+/* --- attributes */
+
+static void read_overflow(struct check *check, struct amon_table *table, const struct amon_name *word)
+{
+	struct candidates candidates = { .check = check };
+
+	if (!word->text || !strcmp(word->text, "other")) {
+		table->overflow = AMON_OVERFLOW_OTHER;
+	} else if (!strcmp(word->text, "drop")) {
+		table->overflow = AMON_OVERFLOW_DROP;
+	} else if (!strcmp(word->text, "evict")) {
+		check_later(check, word->span, "`overflow evict` comes");
+	} else {
+		check_candidate(&candidates, "other");
+		check_candidate(&candidates, "drop");
+		check_suggest(amon_error(check->diagnostics, word->span, "`overflow` is `other` or `drop`, not `%s`",
+					 word->text),
+			      &candidates, word->text);
+	}
+}
+
+static void read_size(struct check *check, struct block *block, const struct amon_syntax *size)
+{
+	struct place place = { check, block, WORLD_PACKET };
+	int64_t rows;
+
+	if (size && check_constant(&place, size, "a table's size", 1, AMON_MAX_SIZE, &rows))
+		block->table->size = (uint32_t)rows;
+}
+
+static void read_where(struct check *check, struct block *block, const struct amon_syntax *where)
+{
+	struct place place = { check, block, WORLD_PACKET };
+	struct amon_table *table = block->table;
+	struct amon_value *condition = where ? check_condition(&place, where) : NULL;
+	bool always = condition && check_is_constant(condition) && condition->integer;
+
+	table->where = check_and(check, always ? NULL : condition, check_wheres(check, block));
+	if (!table->where)
+		return;
+	table->where_span = where ? where->span : table->where->span;
+}
+
+static void read_attributes(struct check *check, struct block *block)
+{
+	const struct amon_attributes *attributes = &block->statement->attributes;
+
+	read_overflow(check, block->table, &attributes->overflow);
+	read_size(check, block, attributes->size);
+	if (attributes->expire.source)
+		check_later(check, attributes->expire, "`expire` comes");
+	if (attributes->snapshot.text)
+		check_later(check, attributes->snapshot.span, "`snapshot` comes");
+	if (attributes->reset.text)
+		check_later(check, attributes->reset.span, "`reset` comes");
+	if (attributes->as.text)
+		check_later(check, attributes->as.span, "`as` behind a table comes");
+}
+
+/* --- the table */
+
+static bool has_metric(const struct block *block)
+{
+	for (const struct name *name = block->first; name; name = name->next)
+		if (name->kind & (NAME_METRIC | NAME_LATERS))
+			return true;
+	return false;
+}
+
+void check_table(struct check *check, struct block *block)
+{
+	struct amon_table *table = block->table;
+
+	check_lets(check, block);
+	check_keys(check, block);
+	read_attributes(check, block);
+	read_where(check, block, block->statement->attributes.where);
+	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);
+	if (!has_metric(block) && !check_name_excused(check, block))
+		check_help(check, amon_error(check->diagnostics, block->statement->name.span, "table `%s` has no metric",
+					     table->name),
+			   "add `metric packets = count();`");
+}

@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Live probes between network namespaces: what is sent is what is counted, at every hook, super-packets included.
+
+What crossed the wire is told by a packet socket with PACKET_VNET_HDR, which shows each buffer with its gso_size: cutting
+it into wire packets here shares no code with the probe. live.py AMONC; as root."""
+import contextlib, json, os, select, signal, socket, struct, subprocess, sys, threading, time
+
+AMONC = os.path.abspath(sys.argv[1])
+LEFT, RIGHT = f"amon-live-{os.getpid()}-a", f"amon-live-{os.getpid()}-b"
+passed, failures = 0, []
+
+
+def sh(command):
+    subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def check(what, got, wanted):
+    global passed
+    if got == wanted:
+        passed += 1
+    else:
+        failures.append(what)
+        print(f"FAILED {what}: got {got}, sent {wanted}")
+
+
+@contextlib.contextmanager
+def network(mtu=1500):
+    """Two namespaces, a veth pair between them: left0 10.9.0.1, right0 10.9.0.2; fd09::1, fd09::2."""
+    for name in (LEFT, RIGHT):
+        sh(f"ip netns add {name}")
+        sh(f"nsenter --net=/run/netns/{name} sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.accept_dad=0 "
+           "net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.default.addr_gen_mode=1")
+    sh(f"ip -n {LEFT} link add left0 mtu {mtu} type veth peer name right0 mtu {mtu} netns {RIGHT}")
+    for name, link, last in ((LEFT, "left0", 1), (RIGHT, "right0", 2)):
+        sh(f"ip -n {name} link set lo up; ip -n {name} link set {link} up")
+        sh(f"ip -n {name} address add 10.9.0.{last}/24 dev {link}; ip -n {name} address add fd09::{last}/64 dev {link} nodad")
+    time.sleep(0.3)
+    try:
+        yield
+    finally:
+        sh(f"ip netns del {LEFT}; ip netns del {RIGHT}")
+
+
+@contextlib.contextmanager
+def inside(name):
+    """This thread's sockets are made in that namespace."""
+    here, there = os.open("/proc/self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{name}", os.O_RDONLY)
+    libc_setns(there)
+    try:
+        yield
+    finally:
+        libc_setns(here)
+        os.close(here), os.close(there)
+
+
+def libc_setns(fd):
+    import ctypes
+    if ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Probe:
+    """`amonc run` in a namespace, attached once the constructor returns; stop() gives its last read."""
+
+    def __init__(self, name, interface, spec, environment=None):
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{name}", AMONC, "run", "-i", interface, "-e", spec, "-f", "jsonl", "--interval", "1h"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+        self.first = self.process.stderr.readline()
+        if not self.first.startswith("amonc: ") or "error" in self.first:
+            raise RuntimeError(self.first + self.process.stderr.read())
+
+    def stop(self):
+        time.sleep(0.1)
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=20)
+        if self.process.returncode:
+            raise RuntimeError(err)
+        return json.loads(out.splitlines()[-1])
+
+
+def send_raw(interface, frames):
+    with inside(LEFT):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind((interface, 0))
+    for frame in frames:
+        s.send(frame)
+    s.close()
+
+
+def udp_frame(i, size):
+    """An Ethernet frame of `size` bytes: IPv4, UDP, from port 1000 + i % 50."""
+    payload = bytes(size - 42)
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size - 14, i & 0xffff, 0, 64, 17, 0, bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2]))
+    return bytes.fromhex("0200000000020200000000010800") + ip + struct.pack("!HHHH", 1000 + i % 50, 9, size - 34, 0) + payload
+
+
+def conserved(what, section):
+    """selected = in_rows + other + unaccounted, for every table."""
+    for name, table in section["ledger"]["tables"].items():
+        for unit in ("packets", "bytes"):
+            parts = table["in_rows"][unit] + table.get("other", {}).get(unit, 0)
+            parts += sum(cause[unit] for cause in table["unaccounted"].values())
+            check(f"{what}: ledger of {name}, {unit}", parts, table["selected"][unit])
+
+
+def test_hooks():
+    body = """{ where udp and udp.dstport == 9;
+        metric packets = count(); metric bytes = sum(frame.len) unit bytes; metric largest = max(frame.len);
+        table ports by udp.srcport size 40 overflow other { metric packets = count(); metric bytes = sum(frame.len); } }"""
+    frames = [udp_frame(i, 60 + i * 7 % 1400) for i in range(5000)]
+    wanted = {"packets": len(frames), "bytes": sum(map(len, frames)), "largest": max(map(len, frames))}
+    for hook in ("ingress xdp native", "ingress xdp generic", "ingress tc", "ingress", "egress"):
+        for environment in ({}, {"AMON_NO_TCX": "1"}) if "tc" in hook or hook == "egress" else ({},):
+            side, interface = (LEFT, "left0") if hook == "egress" else (RIGHT, "right0")
+            probe = Probe(side, interface, f"probe live {{ {hook} {body} }}", environment)
+            send_raw("left0", frames)
+            section = next(v for k, v in probe.stop().items() if k in ("ingress", "egress"))
+            name = hook + (" clsact" if environment else "")
+            check(f"{name}: metrics", section["metrics"], wanted)
+            table = section["tables"]["ports"]
+            check(f"{name}: rows", len(table["rows"]), 40)
+            check(f"{name}: rows and other add up", sum(r["packets"] for r in table["rows"]) + table["other"]["packets"], len(frames))
+            conserved(name, section)
+    left = subprocess.run(f"bpftool net show dev right0 2>/dev/null | grep amon", shell=True, capture_output=True, text=True)
+    check("nothing is left attached", left.stdout, "")
+
+
+# --- super-packets
+
+class Sniffer:
+    """Everything that enters an interface, with the virtio header that tells super-packets."""
+
+    def __init__(self, name, interface):
+        with inside(name):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            self.socket.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+            self.socket.setsockopt(socket.SOL_SOCKET, 33, 512 << 20)  # SO_RCVBUFFORCE
+            self.socket.bind((interface, 3))
+        self.buffers, self.going = [], True
+        self.thread = threading.Thread(target=self.loop)
+        self.thread.start()
+
+    def loop(self):
+        while self.going or select.select([self.socket], [], [], 0)[0]:
+            if select.select([self.socket], [], [], 0.1)[0]:
+                data, address = self.socket.recvfrom(200000)
+                if address[2] != 4:  # not what this host sends
+                    self.buffers.append(data)
+
+    def stop(self):
+        time.sleep(0.3)
+        self.going = False
+        self.thread.join()
+        dropped = struct.unpack("II", self.socket.getsockopt(263, 6, 8))[1]
+        self.socket.close()
+        assert not dropped, "the sniffer lost packets"
+        return self.buffers
+
+
+def wire_packets(buffer):
+    """(frame length, IP length, TCP flags or None) of each wire packet of a buffer."""
+    gso_type, gso_size = struct.unpack_from("=BxxHxxxx"[:2] + "xxH", buffer, 1)[0], struct.unpack_from("=H", buffer, 4)[0]
+    frame = buffer[10:]
+    kind = struct.unpack_from("!H", frame, 12)[0]
+    if kind == 0x0800:
+        proto, l4 = frame[23], 14 + (frame[14] & 15) * 4
+    elif kind == 0x86dd:
+        proto, l4 = frame[20], 54
+    else:
+        return
+    tcp = proto == 6
+    headers = l4 + ((frame[l4 + 12] >> 4) * 4 if tcp else 8)
+    flags = struct.unpack_from("!H", frame, l4 + 12)[0] & 0xfff if tcp else None
+    payload = len(frame) - headers
+    if not gso_type & 0x7f:
+        yield len(frame), len(frame) - 14, flags
+        return
+    count = -(-payload // gso_size)
+    for i in range(count):
+        size = gso_size if i < count - 1 else payload - gso_size * (count - 1)
+        piece = flags
+        if tcp and i < count - 1:
+            piece &= ~0x009
+        if tcp and i > 0:
+            piece &= ~0x080
+        yield headers + size, headers + size - 14, piece
+
+
+SUPER = """{ where tcp.srcport == 5000 or tcp.dstport == 5000 or udp.dstport == 5000;
+    metric packets = count(); metric bytes = sum(frame.len) unit bytes; metric ip_bytes = sum(net.len) unit bytes;
+    metric payload = sum(l4.len) unit bytes;
+    metric sizes = histogram(frame.len, [64, 128, 512, 1024, 1500, 1518]); metric large = count() where frame.len > 1500;
+    metric push = count() where tcp.flags.push; metric fin = count() where tcp.flags.fin; metric cwr = count() where tcp.flags.cwr;
+    metric largest = max(frame.len); metric smallest = min(frame.len);
+    metric buffers = histogram(frame.segments, log2);
+    table flows by flow size 64 { metric packets = count(); metric flags = bit_or(tcp.flags); } }"""
+
+
+def expected(buffers):
+    wire = [piece for buffer in buffers for piece in wire_packets(buffer)]
+    return {"packets": len(wire), "bytes": sum(w[0] for w in wire), "ip_bytes": sum(w[1] for w in wire),
+            "large": sum(w[0] > 1500 for w in wire), "push": sum(bool(w[2] and w[2] & 8) for w in wire),
+            "fin": sum(bool(w[2] and w[2] & 1) for w in wire), "cwr": sum(bool(w[2] and w[2] & 0x80) for w in wire),
+            "largest": max(w[0] for w in wire), "smallest": min(w[0] for w in wire)}
+
+
+def compare_super(name, section, buffers, supers_wanted):
+    wanted, metrics = expected(buffers), section["metrics"]
+    for metric, value in wanted.items():
+        check(f"{name}: {metric}", metrics[metric], value)
+    check(f"{name}: buffers", metrics["buffers"]["count"], len(buffers))
+    check(f"{name}: segments of the buffers", metrics["buffers"]["sum"], wanted["packets"])
+    check(f"{name}: histogram", metrics["sizes"]["count"], wanted["packets"])
+    check(f"{name}: rows", sum(r["packets"] for r in section["tables"]["flows"]["rows"]), wanted["packets"])
+    if supers_wanted:
+        check(f"{name}: there were super-packets", wanted["packets"] > 2 * len(buffers), True)
+    conserved(name, section)
+
+
+def transfer(family, address, amount):
+    with inside(RIGHT):
+        server = socket.socket(family, socket.SOCK_STREAM)
+        server.bind((address, 5000))
+        server.listen(1)
+    with inside(LEFT):
+        client = socket.socket(family, socket.SOCK_STREAM)
+        client.connect((address, 5000))
+    peer = server.accept()[0]
+    def drain():
+        while peer.recv(1 << 20):
+            pass
+        peer.close()
+    thread = threading.Thread(target=drain)
+    thread.start()
+    client.sendall(bytes(amount))
+    client.shutdown(socket.SHUT_WR)
+    thread.join()
+    client.close(), server.close()
+
+
+def udp_segments():
+    with inside(LEFT):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(17, 103, 1000)  # UDP_SEGMENT
+    for size in (1000, 1001, 2000, 9999, 30000, 500):
+        s.sendto(bytes(size), ("10.9.0.2", 5000))
+    s.close()
+
+
+def relevant(buffers):
+    """What SUPER's `where` selects."""
+    for buffer in buffers:
+        frame = buffer[10:]
+        kind = struct.unpack_from("!H", frame, 12)[0]
+        if kind == 0x0800:
+            proto, l4 = frame[23], 14 + (frame[14] & 15) * 4
+        elif kind == 0x86dd:
+            proto, l4 = frame[20], 54
+        else:
+            continue
+        ports = struct.unpack_from("!HH", frame, l4)
+        if (proto == 6 and 5000 in ports) or (proto == 17 and ports[1] == 5000):
+            yield buffer
+
+
+def test_super_packets():
+    cases = (("IPv4 TCP", lambda: transfer(socket.AF_INET, "10.9.0.2", 20 << 20), True),
+             ("IPv6 TCP", lambda: transfer(socket.AF_INET6, "fd09::2", 20 << 20), True),
+             ("UDP_SEGMENT", udp_segments, True))
+    for name, traffic, supers in cases:
+        for hook in ("ingress tc", "egress"):
+            sniffer = Sniffer(RIGHT, "right0")
+            side, interface = (LEFT, "left0") if hook == "egress" else (RIGHT, "right0")
+            probe = Probe(side, interface, f"probe live {{ {hook} {SUPER} }}")
+            traffic()
+            read = probe.stop()
+            compare_super(f"{name}, {hook}", read[hook.split()[0]], list(relevant(sniffer.stop())), supers)
+
+
+def test_offloads_do_not_matter():
+    """The same transfer with and without segmentation offload: as many bytes of payload, whoever cut them."""
+    sums = []
+    for state in ("on", "off"):
+        sh(f"nsenter --net=/run/netns/{LEFT} ethtool -K left0 tso {state} gso {state}")
+        sh(f"nsenter --net=/run/netns/{RIGHT} ethtool -K right0 gro {state}")
+        probe = Probe(RIGHT, "right0", f"probe live {{ ingress tc {SUPER} }}")
+        transfer(socket.AF_INET, "10.9.0.2", 8 << 20)
+        sums.append(probe.stop()["ingress"]["metrics"]["payload"])
+    check("payload with offloads on and off", sums, [8 << 20, 8 << 20])
+
+
+def test_payload_beyond_the_linear_part():
+    """Of local TCP only the headers are linear: slices are read all the same."""
+    spec = """probe live { ingress tc { where tcp.dstport == 5000 and l4.len > 100;
+        metric zeros = count() where tcp.payload[0:8] == 0 and tcp.payload[90] == 0; metric all = count(); } }"""
+    probe = Probe(RIGHT, "right0", spec)
+    transfer(socket.AF_INET, "10.9.0.2", 4 << 20)
+    metrics = probe.stop()["ingress"]["metrics"]
+    check("payload slices of super-packets", metrics["zeros"], metrics["all"])
+    check("there was payload", metrics["all"] > 1000, True)
+
+
+def test_interface_vanishes():
+    sh(f"ip -n {LEFT} link add gone0 type veth peer name gone1; ip -n {LEFT} link set gone0 up")
+    probe = Probe(LEFT, "gone0", "metric packets = count();")
+    sh(f"ip -n {LEFT} link del gone0")
+    _, err = probe.process.communicate(timeout=20)
+    check("an interface that vanishes: exit status", probe.process.returncode, 5)
+    check("an interface that vanishes: is named", "gone0" in err, True)
+
+
+def test_killed_process():
+    """kill -9 leaves traffic flowing, and the next command sweeps."""
+    for hook in ("ingress xdp native", "ingress tc"):
+        probe = Probe(RIGHT, "right0", f"probe killed {{ {hook} {{ metric packets = count(); }} }}")
+        probe.process.kill()
+        probe.process.wait()
+        sh(f"nsenter --net=/run/netns/{LEFT} ping -q -c 3 -i 0.01 -W 1 10.9.0.2")
+        again = Probe(RIGHT, "right0", f"probe after {{ {hook} {{ where udp; metric packets = count(); }} }}")
+        send_raw("left0", [udp_frame(i, 100) for i in range(100)])
+        check(f"{hook}: the next probe after kill -9", again.stop()["ingress"]["metrics"]["packets"], 100)
+
+
+def main():
+    with network():
+        for test in (test_hooks, test_super_packets, test_offloads_do_not_matter, test_payload_beyond_the_linear_part,
+                     test_interface_vanishes, test_killed_process):
+            try:
+                test()
+            except Exception as error:  # one broken test does not hide the others
+                failures.append(test.__name__)
+                print(f"FAILED {test.__name__}: {error!r}")
+    print(f"{passed} passed, {len(failures)} failed")
+    sys.exit(bool(failures))
+
+
+main()
