@@ -46,17 +46,17 @@ static bool is_ip(enum amon_base base)
 
 /* The same kind, or a field of either version with a literal of one. */
 bool check_addresses_meet(struct check *check, struct amon_span span, const struct amon_value *left,
-			  const struct amon_value *right)
+                          const struct amon_value *right)
 {
 	enum amon_base a = left->type.base, b = right->type.base;
 	bool literal = (a == AMON_BASE_NET && is_ip(b) && right->kind == AMON_VALUE_ADDRESS) ||
-		       (b == AMON_BASE_NET && is_ip(a) && left->kind == AMON_VALUE_ADDRESS);
+	               (b == AMON_BASE_NET && is_ip(a) && left->kind == AMON_VALUE_ADDRESS);
 	struct amon_diagnostic *error;
 
 	if (a == b || literal)
 		return true;
 	error = amon_error(check->diagnostics, span, "%s and %s do not compare", check_value_text(check, left),
-			   check_value_text(check, right));
+	                   check_value_text(check, right));
 	if ((a == AMON_BASE_NET && is_ip(b)) || (b == AMON_BASE_NET && is_ip(a)))
 		check_help(check, error, "compare fields of `net.` with each other, or those of `ip.` or `ipv6.`");
 	return false;
@@ -74,8 +74,7 @@ static bool check_prefix_literal(struct check *check, const struct amon_value *v
 {
 	struct amon_diagnostic *error;
 
-	if (literal->kind != AMON_VALUE_ADDRESS || !literal->address.has_prefix ||
-	    value->kind == AMON_VALUE_ADDRESS ||
+	if (literal->kind != AMON_VALUE_ADDRESS || !literal->address.has_prefix || value->kind == AMON_VALUE_ADDRESS ||
 	    (cut_to(value, literal->address.family) == literal->address.prefix && literal->address.prefix))
 		return true;
 	error = amon_error(check->diagnostics, literal->span, "an address is not equal to a prefix");
@@ -89,7 +88,7 @@ static bool same_address(const struct amon_address *a, const struct amon_address
 }
 
 struct amon_value *check_compare_addresses(struct check *check, enum amon_operator op, struct amon_span span,
-					   struct amon_value *left, struct amon_value *right)
+                                           struct amon_value *left, struct amon_value *right)
 {
 	struct amon_value *value;
 
@@ -130,7 +129,8 @@ static unsigned int bits_of(enum amon_base base)
 	return 0;
 }
 
-static bool read_length(const struct place *place, const struct amon_syntax *syntax, enum amon_base base, uint8_t *length)
+static bool read_length(const struct place *place, const struct amon_syntax *syntax, enum amon_base base,
+                        uint8_t *length)
 {
 	int64_t result;
 
@@ -147,13 +147,13 @@ static bool check_lengths(const struct place *place, const struct amon_syntax *c
 
 	if (type->base == AMON_BASE_NET && !second) {
 		error = amon_error(place->check->diagnostics, call->span,
-				   "prefix() of an address of either IP version takes two lengths");
+		                   "prefix() of an address of either IP version takes two lengths");
 		check_help(place->check, error, "for example `prefix(net.src, 24, 48)`");
 		return false;
 	}
 	if (type->base != AMON_BASE_NET && second) {
 		amon_error(place->check->diagnostics, second->span, "prefix() of %s takes one length",
-			   amon_base_name(type->base));
+		           amon_base_name(type->base));
 		return false;
 	}
 	if (type->base != AMON_BASE_NET)
@@ -167,14 +167,15 @@ static uint8_t shorter(uint8_t a, uint8_t b)
 	return a && a < b ? a : b;
 }
 
-struct amon_value *check_prefix(const struct place *place, const struct amon_syntax *call, struct amon_value **arguments)
+struct amon_value *check_prefix(const struct place *place, const struct amon_syntax *call,
+                                struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0], *value;
 	struct amon_type type = { .base = left->type.base };
 
 	if (!check_is_address(left->type.base)) {
 		amon_error(place->check->diagnostics, left->span, "prefix() takes an address, not %s",
-			   check_value_text(place->check, left));
+		           check_value_text(place->check, left));
 		return check_nothing(place->check, call->span);
 	}
 	if (!check_lengths(place, call, &type))

@@ -2,8 +2,8 @@
 #include "check_internal.h"
 
 /*
- * The first phase: every name of every block, outer blocks first, so that the order of statements means nothing. What comes with
- * a later version is refused here, and its name kept so that its uses are no errors of their own.
+ * The first phase: every name of every block, outer blocks first, so that the order of statements means nothing. What
+ * comes with a later version is refused here, and its name kept so that its uses are no errors of their own.
  */
 
 static void init_columns(struct amon_columns *columns)
@@ -19,7 +19,7 @@ void check_columns_add(struct amon_columns *columns, struct amon_column *column)
 }
 
 struct amon_column *check_column_new(struct check *check, struct block *block, enum amon_column_kind kind,
-				     struct name *name, struct amon_span span)
+                                     struct name *name, struct amon_span span)
 {
 	struct amon_column *column = amon_new(check->arena, struct amon_column);
 
@@ -41,12 +41,12 @@ static void bind_statements(struct check *check, struct block *block, const stru
 /* --- what comes with a later version */
 
 static const char *const later[] = {
-	[AMON_STATEMENT_LEVEL] = "`level` comes",       [AMON_STATEMENT_FEATURE] = "`feature` comes",
-	[AMON_STATEMENT_IMPORT] = "`import` comes",     [AMON_STATEMENT_USE] = "`use` comes",
-	[AMON_STATEMENT_STATE] = "`state` comes",       [AMON_STATEMENT_METRIC] = "a fold comes",
+	[AMON_STATEMENT_LEVEL] = "`level` comes",         [AMON_STATEMENT_FEATURE] = "`feature` comes",
+	[AMON_STATEMENT_IMPORT] = "`import` comes",       [AMON_STATEMENT_USE] = "`use` comes",
+	[AMON_STATEMENT_STATE] = "`state` comes",         [AMON_STATEMENT_METRIC] = "a fold comes",
 	[AMON_STATEMENT_TABLE] = "`private` tables come", [AMON_STATEMENT_EVENTS] = "`events` come",
-	[AMON_STATEMENT_SOURCE] = "`source` comes",     [AMON_STATEMENT_SAMPLE] = "`sample` comes",
-	[AMON_STATEMENT_LIMIT] = "`limit` comes",       [AMON_STATEMENT_SNAPSHOT] = "`snapshot` comes",
+	[AMON_STATEMENT_SOURCE] = "`source` comes",       [AMON_STATEMENT_SAMPLE] = "`sample` comes",
+	[AMON_STATEMENT_LIMIT] = "`limit` comes",         [AMON_STATEMENT_SNAPSHOT] = "`snapshot` comes",
 	[AMON_STATEMENT_RESET] = "`reset` comes",
 };
 
@@ -101,7 +101,7 @@ static void bind_metric(struct check *check, struct block *block, const struct a
 	}
 	if (statement->value->kind == AMON_SYNTAX_CALL && check_is_later_aggregation(statement->value->text)) {
 		check_later(check, statement->value->span,
-			    amon_arena_printf(check->arena, "%s() comes", statement->value->text));
+		            amon_arena_printf(check->arena, "%s() comes", statement->value->text));
 		check_name_define(check, block, NAME_LATER, statement->name, statement);
 		return;
 	}
@@ -120,7 +120,7 @@ static void bind_derive(struct check *check, struct block *block, const struct a
 /* --- tables and sections */
 
 static struct amon_table *table_new(struct check *check, struct amon_section *section,
-				    const struct amon_statement *statement)
+                                    const struct amon_statement *statement)
 {
 	struct amon_table *table = amon_new(check->arena, struct amon_table), **last = &section->tables;
 
@@ -133,7 +133,8 @@ static struct amon_table *table_new(struct check *check, struct amon_section *se
 	init_columns(&table->metrics);
 	init_columns(&table->derives);
 	if (section->table_count == AMON_MAX_TABLES) {
-		amon_error(check->diagnostics, statement->name.span, "a section has at most %d tables", AMON_MAX_TABLES);
+		amon_error(check->diagnostics, statement->name.span, "a section has at most %d tables",
+		           AMON_MAX_TABLES);
 		return table;
 	}
 	section->table_count++;
@@ -186,14 +187,14 @@ static void bind_section(struct check *check, struct block *block, const struct 
 /* --- blocks; what is missing here defines no name */
 
 static binder *const binders[] = {
-	[AMON_STATEMENT_SECTION] = bind_section,   [AMON_STATEMENT_LEVEL] = bind_later_name,
-	[AMON_STATEMENT_FEATURE] = bind_later,     [AMON_STATEMENT_IMPORT] = bind_later,
-	[AMON_STATEMENT_USE] = bind_use,           [AMON_STATEMENT_LET] = bind_let,
-	[AMON_STATEMENT_PARAM] = bind_let,         [AMON_STATEMENT_METRIC] = bind_metric,
-	[AMON_STATEMENT_STATE] = bind_state,       [AMON_STATEMENT_DERIVE] = bind_derive,
-	[AMON_STATEMENT_TABLE] = bind_table,       [AMON_STATEMENT_EVENTS] = bind_later_name,
-	[AMON_STATEMENT_SOURCE] = bind_source,     [AMON_STATEMENT_SAMPLE] = bind_later,
-	[AMON_STATEMENT_LIMIT] = bind_later,       [AMON_STATEMENT_SNAPSHOT] = bind_later,
+	[AMON_STATEMENT_SECTION] = bind_section, [AMON_STATEMENT_LEVEL] = bind_later_name,
+	[AMON_STATEMENT_FEATURE] = bind_later,   [AMON_STATEMENT_IMPORT] = bind_later,
+	[AMON_STATEMENT_USE] = bind_use,         [AMON_STATEMENT_LET] = bind_let,
+	[AMON_STATEMENT_PARAM] = bind_let,       [AMON_STATEMENT_METRIC] = bind_metric,
+	[AMON_STATEMENT_STATE] = bind_state,     [AMON_STATEMENT_DERIVE] = bind_derive,
+	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_later_name,
+	[AMON_STATEMENT_SOURCE] = bind_source,   [AMON_STATEMENT_SAMPLE] = bind_later,
+	[AMON_STATEMENT_LIMIT] = bind_later,     [AMON_STATEMENT_SNAPSHOT] = bind_later,
 	[AMON_STATEMENT_RESET] = bind_later,
 };
 
@@ -220,8 +221,10 @@ static const struct amon_statement *find_probe(struct check *check, const struct
 {
 	const struct amon_statement *first = NULL;
 	struct amon_span end = { file->source, file->source->length, file->source->length };
+	bool library = false; /* of features, which a later version can use */
 
 	for (const struct amon_statement *statement = file->statements; statement; statement = statement->next) {
+		library = library || statement->kind == AMON_STATEMENT_FEATURE;
 		if (statement->kind != AMON_STATEMENT_PROBE)
 			continue;
 		if (first) {
@@ -231,9 +234,9 @@ static const struct amon_statement *find_probe(struct check *check, const struct
 			first = statement;
 		}
 	}
-	if (!first && !check->broken)
+	if (!first && !library && !check->broken)
 		check_help(check, amon_error(check->diagnostics, end, "there is no probe in this file"),
-			   "write `probe NAME { ... }`");
+		           "write `probe NAME { ... }`");
 	return first;
 }
 
@@ -243,9 +246,10 @@ static void check_sections_exist(struct check *check, const struct amon_statemen
 		if (statement->kind == AMON_STATEMENT_LEVEL)
 			return;
 	if (!check->probe->sections && !check->broken)
-		check_help(check, amon_error(check->diagnostics, probe->name.span, "the probe `%s` has no section",
-					     probe->name.text),
-			   "write `ingress { ... }`");
+		check_help(check,
+		           amon_error(check->diagnostics, probe->name.span, "the probe `%s` has no section",
+		                      probe->name.text),
+		           "write `ingress { ... }`");
 }
 
 struct block *check_bind(struct check *check, const struct amon_file *file)

@@ -7,20 +7,20 @@
 #define BUCKET_SIZE        8
 
 typedef bool reader(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-		    struct amon_buckets *buckets);
+                    struct amon_buckets *buckets);
 
 static bool check_room(struct check *check, struct amon_span span, unsigned long long count)
 {
 	if (count <= AMON_MAX_RECORD / BUCKET_SIZE)
 		return true;
 	amon_error(check->diagnostics, span, "this histogram would have %llu buckets; a record has room for %d", count,
-		   AMON_MAX_RECORD / BUCKET_SIZE);
+	           AMON_MAX_RECORD / BUCKET_SIZE);
 	return false;
 }
 
 /* A constant that is measured as the argument is. */
 static bool read_bound(const struct place *place, const struct amon_syntax *syntax, const struct amon_value *argument,
-		       int64_t *bound)
+                       int64_t *bound)
 {
 	const struct amon_value *value = check_expression(place, syntax);
 	struct amon_dimension unused;
@@ -47,16 +47,17 @@ static bool check_count(struct check *check, const struct amon_syntax *form, uns
 {
 	if (count_items(form) == wanted)
 		return true;
-	check_help(check, amon_error(check->diagnostics, form->span, "%s() takes %u argument%s", form->text, wanted,
-				     wanted == 1 ? "" : "s"),
-		   "write `%s`", usage);
+	check_help(check,
+	           amon_error(check->diagnostics, form->span, "%s() takes %u argument%s", form->text, wanted,
+	                      wanted == 1 ? "" : "s"),
+	           "write `%s`", usage);
 	return false;
 }
 
 /* --- the forms */
 
 static bool read_linear(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-			struct amon_buckets *buckets)
+                        struct amon_buckets *buckets)
 {
 	int64_t *bounds[] = { &buckets->low, &buckets->high, &buckets->step };
 	const struct amon_syntax *item = form->arguments;
@@ -70,7 +71,8 @@ static bool read_linear(const struct place *place, const struct amon_syntax *for
 		return false;
 	if (buckets->step <= 0 || buckets->high < buckets->low) {
 		amon_error(place->check->diagnostics, form->span,
-			   buckets->step <= 0 ? "linear()'s step must be over 0" : "linear()'s end comes before its start");
+		           buckets->step <= 0 ? "linear()'s step must be over 0"
+		                              : "linear()'s end comes before its start");
 		return false;
 	}
 	/* the difference of two 64-bit numbers fits unsigned */
@@ -83,7 +85,7 @@ static bool read_linear(const struct place *place, const struct amon_syntax *for
 }
 
 static bool read_edges(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-		       struct amon_buckets *buckets)
+                       struct amon_buckets *buckets)
 {
 	unsigned int count = count_items(form), index = 0;
 	int64_t *edges;
@@ -107,8 +109,8 @@ static bool read_edges(const struct place *place, const struct amon_syntax *form
 	return fits;
 }
 
-static bool read_loglinear(const struct place *place, const struct amon_syntax *form,
-			   const struct amon_value *argument, struct amon_buckets *buckets)
+static bool read_loglinear(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
+                           struct amon_buckets *buckets)
 {
 	int64_t bits;
 
@@ -122,7 +124,7 @@ static bool read_loglinear(const struct place *place, const struct amon_syntax *
 }
 
 static bool read_log2(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-		      struct amon_buckets *buckets)
+                      struct amon_buckets *buckets)
 {
 	(void)place;
 	(void)form;
@@ -147,8 +149,8 @@ static void complain_form(struct check *check, const struct amon_syntax *form)
 	struct candidates candidates = { .check = check };
 	bool named = form->kind == AMON_SYNTAX_NAME || form->kind == AMON_SYNTAX_CALL;
 	struct amon_diagnostic *error =
-		amon_error(check->diagnostics, form->span,
-			   "buckets are `log2`, `linear(low, high, step)`, `[edges]` or `loglinear(bits)`");
+	        amon_error(check->diagnostics, form->span,
+	                   "buckets are `log2`, `linear(low, high, step)`, `[edges]` or `loglinear(bits)`");
 
 	for (size_t i = 0; i < COUNT_OF(forms); i++)
 		if (forms[i].name)
@@ -158,7 +160,7 @@ static void complain_form(struct check *check, const struct amon_syntax *form)
 }
 
 bool check_buckets(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-		   struct amon_buckets *buckets)
+                   struct amon_buckets *buckets)
 {
 	for (size_t i = 0; i < COUNT_OF(forms); i++)
 		if (forms[i].kind == form->kind && (!forms[i].name || !strcmp(forms[i].name, form->text)))

@@ -42,18 +42,18 @@ static void check_derives(struct check *check, struct block *block)
 /* --- having, top */
 
 static void complain_top(struct check *check, const struct block *block, const struct amon_name *by,
-			 const struct name *name)
+                         const struct name *name)
 {
 	struct candidates candidates = { .check = check };
 	struct amon_diagnostic *error;
 
 	if (name) {
 		error = amon_error(check->diagnostics, by->span, "`top` goes by a number, and `%s` is %s", by->text,
-				   name->kind == NAME_KEY ? "a key" : check_type_text(check, name->column->type));
+		                   name->kind == NAME_KEY ? "a key" : check_type_text(check, name->column->type));
 		return;
 	}
 	error = amon_error(check->diagnostics, by->span, "table `%s` has no metric or derive `%s`", block->table->name,
-			   by->text);
+	                   by->text);
 	for (const struct name *column = block->first; column; column = column->next)
 		if (column->kind & (NAME_METRIC | NAME_DERIVE))
 			check_candidate(&candidates, column->text);

@@ -8,8 +8,8 @@ static const struct {
 	int information, time;
 	const char *name;
 } names[] = {
-	{ 0, 0, "a plain number" }, { 1, 0, "bytes" },         { 0, 1, "a time" },
-	{ 1, -1, "bytes by time" }, { 0, -1, "a number by time" },
+	{ 0, 0, "a plain number" },    { 1, 0, "bytes" }, { 0, 1, "a time" }, { 1, -1, "bytes by time" },
+	{ 0, -1, "a number by time" },
 };
 
 static bool same(struct amon_dimension a, struct amon_dimension b)
@@ -40,7 +40,7 @@ const char *check_value_text(struct check *check, const struct amon_value *value
 static bool is_zero(const struct amon_value *value)
 {
 	return value->type.dimension.free && ((value->kind == AMON_VALUE_INTEGER && value->integer == 0) ||
-					      (value->kind == AMON_VALUE_REAL && value->real == 0));
+	                                      (value->kind == AMON_VALUE_REAL && value->real == 0));
 }
 
 /* A plain number beside bytes is bytes; beside a time nobody knows which unit was meant. */
@@ -51,20 +51,21 @@ static bool takes_after(const struct amon_value *plain, struct amon_dimension ot
 
 static void complain_plain(struct check *check, const struct amon_value *plain, const struct amon_value *other)
 {
-	const char *number = plain->kind == AMON_VALUE_INTEGER ?
-				     amon_arena_printf(check->arena, "%lld", (long long)plain->integer) :
-				     "10";
-	struct amon_diagnostic *error = amon_error(check->diagnostics, plain->span, "a plain number beside %s: which unit?",
-						   check_value_text(check, other));
+	const char *number = plain->kind == AMON_VALUE_INTEGER
+	                             ? amon_arena_printf(check->arena, "%lld", (long long)plain->integer)
+	                             : "10";
+	struct amon_diagnostic *error =
+	        amon_error(check->diagnostics, plain->span, "a plain number beside %s: which unit?",
+	                   check_value_text(check, other));
 	if (same(other->type.dimension, CHECK_TIME))
 		check_help(check, error, "write `%ss`, `%sms`, `%sus` or `%sns`", number, number, number, number);
 	else
 		check_help(check, error, "divide by a time: `%s%s / 1s`", number,
-			   other->type.dimension.information == 1 ? "B" : "");
+		           other->type.dimension.information == 1 ? "B" : "");
 }
 
 bool check_beside(struct check *check, struct amon_span span, const struct amon_value *left,
-		  const struct amon_value *right, struct amon_dimension *dimension)
+                  const struct amon_value *right, struct amon_dimension *dimension)
 {
 	struct amon_dimension a = left->type.dimension, b = right->type.dimension;
 
@@ -81,7 +82,7 @@ bool check_beside(struct check *check, struct amon_span span, const struct amon_
 		complain_plain(check, a.free ? left : right, a.free ? right : left);
 	else
 		amon_error(check->diagnostics, span, "%s and %s do not go together", check_value_text(check, left),
-			   check_value_text(check, right));
+		           check_value_text(check, right));
 	return false;
 }
 
@@ -91,7 +92,7 @@ static bool is_sensible(int exponent)
 }
 
 bool check_times(struct check *check, struct amon_span span, struct amon_dimension left, struct amon_dimension right,
-		 int power, struct amon_dimension *dimension)
+                 int power, struct amon_dimension *dimension)
 {
 	int information = left.information + power * right.information, time = left.time + power * right.time;
 

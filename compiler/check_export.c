@@ -26,7 +26,7 @@ static struct amon_value *column_value(const struct place *place, struct name *n
 }
 
 static struct amon_value *member_value(const struct place *place, struct name *name, enum amon_member member,
-				       struct amon_span span)
+                                       struct amon_span span)
 {
 	struct amon_value *value = column_value(place, name, span);
 	struct amon_dimension dimension = value->type.dimension;
@@ -35,7 +35,7 @@ static struct amon_value *member_value(const struct place *place, struct name *n
 		return value;
 	if (value->type.base != AMON_BASE_ROWS) {
 		amon_error(place->check->diagnostics, span, "`%s` is no histogram: only those have `.count` and `.sum`",
-			   name->text);
+		           name->text);
 		return check_nothing(place->check, span);
 	}
 	if (member == AMON_MEMBER_COUNT)
@@ -47,15 +47,15 @@ static struct amon_value *member_value(const struct place *place, struct name *n
 
 /* `latency.count` is a member of the histogram `latency`. */
 static struct amon_value *member_in(const struct place *place, const struct block *block, const char *text,
-				    struct amon_span span)
+                                    struct amon_span span)
 {
 	const char *dot = strrchr(text, '.');
 
 	for (size_t i = 0; dot && i < COUNT_OF(members); i++) {
 		const char *head = amon_arena_copy(place->check->arena, text, (size_t)(dot - text));
-		struct name *name = strcmp(dot + 1, members[i].name) ?
-					    NULL :
-					    check_name_find_here(block, head, NAME_COLUMNS | NAME_LATERS);
+		struct name *name = strcmp(dot + 1, members[i].name)
+		                            ? NULL
+		                            : check_name_find_here(block, head, NAME_COLUMNS | NAME_LATERS);
 		if (name)
 			return member_value(place, name, members[i].member, span);
 	}
@@ -64,7 +64,7 @@ static struct amon_value *member_in(const struct place *place, const struct bloc
 
 /* NULL where the block has no such column. */
 static struct amon_value *value_in(const struct place *place, const struct block *block, const char *text,
-				   struct amon_span span)
+                                   struct amon_span span)
 {
 	struct name *name = check_name_find_here(block, text, NAME_COLUMNS | NAME_LATERS);
 
@@ -80,7 +80,7 @@ static const struct name *first_part(const struct place *place, const char *text
 		return NULL;
 	*rest = dot + 1;
 	return check_name_find(place->block, amon_arena_copy(place->check->arena, text, (size_t)(dot - text)),
-			       NAME_SECTION | NAME_TABLE | NAME_LATERS);
+	                       NAME_SECTION | NAME_TABLE | NAME_LATERS);
 }
 
 /* --- what cannot be read */
@@ -97,16 +97,15 @@ static void add_columns(struct candidates *candidates, const struct place *place
 		for (const struct name *name = section->first; name; name = name->next)
 			if (name->kind & NAME_COLUMNS)
 				check_candidate(candidates, amon_arena_printf(place->check->arena, "%s.%s",
-									      section->section->name, name->text));
+				                                              section->section->name, name->text));
 	check_candidate(candidates, "window");
 }
 
 static void complain_unknown(const struct place *place, const struct amon_syntax *syntax)
 {
 	struct candidates candidates = { .check = place->check };
-	struct amon_diagnostic *error =
-		amon_error(place->check->diagnostics, syntax->span, "there is no metric, derive, key or param `%s`",
-			   syntax->text);
+	struct amon_diagnostic *error = amon_error(place->check->diagnostics, syntax->span,
+	                                           "there is no metric, derive, key or param `%s`", syntax->text);
 
 	if (place->check->diagnostics->errors > AMON_DIAGNOSTICS_MAX)
 		return;
@@ -116,7 +115,8 @@ static void complain_unknown(const struct place *place, const struct amon_syntax
 
 static bool is_of_packets(const char *text)
 {
-	return amon_field_find(text) || amon_protocol_find(text) || amon_payload_find(text) || check_is_later_field(text);
+	return amon_field_find(text) || amon_protocol_find(text) || amon_payload_find(text) ||
+	       check_is_later_field(text);
 }
 
 static void complain(const struct place *place, const struct amon_syntax *syntax, const struct name *first)
@@ -125,18 +125,20 @@ static void complain(const struct place *place, const struct amon_syntax *syntax
 	struct check *check = place->check;
 
 	if (first && first->kind == NAME_TABLE)
-		check_help(check, amon_error(check->diagnostics, syntax->span, "columns of the table `%s` are read inside it",
-					     first->text),
-			   "functions over a table's rows come with a later version");
+		check_help(check,
+		           amon_error(check->diagnostics, syntax->span, "columns of the table `%s` are read inside it",
+		                      first->text),
+		           "functions over a table's rows come with a later version");
 	else if (other && other->kind == NAME_LET)
 		amon_error(check->diagnostics, syntax->span, "`%s` is a `let`, which is for packets", syntax->text);
 	else if (other)
 		amon_error(check->diagnostics, syntax->span, "`%s` is a %s and no value", syntax->text,
-			   other->kind == NAME_TABLE ? "table" : "section");
+		           other->kind == NAME_TABLE ? "table" : "section");
 	else if (is_of_packets(syntax->text))
-		check_help(check, amon_error(check->diagnostics, syntax->span,
-					     "`%s` is known for packets, not at export", syntax->text),
-			   "make a `metric` of it, or a key");
+		check_help(check,
+		           amon_error(check->diagnostics, syntax->span, "`%s` is known for packets, not at export",
+		                      syntax->text),
+		           "make a `metric` of it, or a key");
 	else if (!check_name_excused(check, first && first->inside ? first->inside : place->block))
 		complain_unknown(place, syntax);
 }
@@ -149,7 +151,7 @@ struct amon_value *check_export_name(const struct place *place, const struct amo
 
 	if (!strcmp(syntax->text, "window"))
 		return check_value_new(place->check, AMON_VALUE_WINDOW, syntax->span,
-				       check_number_type(AMON_BASE_INT, CHECK_TIME, 0));
+		                       check_number_type(AMON_BASE_INT, CHECK_TIME, 0));
 	for (const struct block *block = place->block; block && !value; block = block->outer)
 		value = value_in(place, block, syntax->text, syntax->span);
 	if (!value && first && first->kind == NAME_SECTION)

@@ -93,8 +93,8 @@ static struct amon_value *named_value(const struct place *place, struct name *na
 		return check_nothing(place->check, use);
 	}
 	if (name->value->type.base == AMON_BASE_REAL && place->world == WORLD_PACKET) {
-		amon_error(place->check->diagnostics, use, "`%s` is a decimal number; packets are computed in whole ones",
-			   name->text);
+		amon_error(place->check->diagnostics, use,
+		           "`%s` is a decimal number; packets are computed in whole ones", name->text);
 		return check_nothing(place->check, use);
 	}
 	return check_value_at(place->check, name->value, use);
@@ -103,7 +103,7 @@ static struct amon_value *named_value(const struct place *place, struct name *na
 /* --- names in packet expressions */
 
 static struct amon_value *protocol_value(const struct place *place, const struct amon_protocol *protocol,
-					 struct amon_span span)
+                                         struct amon_span span)
 {
 	struct amon_value *value = check_value_new(place->check, AMON_VALUE_PROTOCOL, span, CHECK_BOOL);
 
@@ -131,7 +131,7 @@ static void complain_unknown(const struct place *place, const struct amon_syntax
 	struct candidates candidates = { .check = place->check };
 	bool is_field = strchr(syntax->text, '.');
 	struct amon_diagnostic *error = amon_error(place->check->diagnostics, syntax->span, "there is no %s `%s`",
-						   is_field ? "field" : "protocol, `let` or `param`", syntax->text);
+	                                           is_field ? "field" : "protocol, `let` or `param`", syntax->text);
 
 	check_candidates_fields(&candidates);
 	check_candidates_in(&candidates, place->block, NAME_PACKETS);
@@ -160,11 +160,11 @@ static void complain_column(const struct place *place, const struct amon_syntax 
 		return;
 	}
 	error = amon_error(place->check->diagnostics, syntax->span, "packets cannot read the %s `%s`",
-			   name->kind == NAME_KEY     ? "key" :
-			   name->kind == NAME_DERIVE  ? "derive" :
-			   name->kind == NAME_SECTION ? "section" :
-							"metric",
-			   syntax->text);
+	                   name->kind == NAME_KEY       ? "key"
+	                   : name->kind == NAME_DERIVE  ? "derive"
+	                   : name->kind == NAME_SECTION ? "section"
+	                                                : "metric",
+	                   syntax->text);
 	if (name->kind == NAME_KEY)
 		check_help(place->check, error, "write its expression, or name it with `let`");
 }
@@ -177,9 +177,11 @@ static void complain_word(const struct place *place, const struct amon_syntax *s
 	if (!strcmp(syntax->text, "window"))
 		amon_error(place->check->diagnostics, syntax->span, "`window` is known at export, not for packets");
 	else if (is_direction(syntax->text) && !in_biflow(place->block))
-		check_later(place->check, syntax->span, amon_arena_printf(place->check->arena, "`%s` comes", syntax->text));
+		check_later(place->check, syntax->span,
+		            amon_arena_printf(place->check->arena, "`%s` comes", syntax->text));
 	else if (check_is_later_field(syntax->text))
-		check_later(place->check, syntax->span, amon_arena_printf(place->check->arena, "`%s` comes", syntax->text));
+		check_later(place->check, syntax->span,
+		            amon_arena_printf(place->check->arena, "`%s` comes", syntax->text));
 	else if (other && !(other->kind & NAME_LATERS))
 		complain_column(place, syntax, other);
 	else if (!other && !is_direction(syntax->text) && !check_name_excused(place->check, place->block))
@@ -208,7 +210,8 @@ static void complain_path(const struct place *place, const struct amon_syntax *s
 		error = amon_error(place->check->diagnostics, syntax->span, "which bytes of `%s`?", syntax->text);
 		check_help(place->check, error, "`%s[0:4]` is the first four", syntax->text);
 	} else if (check_is_later_field(syntax->text)) {
-		check_later(place->check, syntax->span, amon_arena_printf(place->check->arena, "fields of `%s` come", first));
+		check_later(place->check, syntax->span,
+		            amon_arena_printf(place->check->arena, "fields of `%s` come", first));
 	} else if (name && !(name->kind & NAME_LATERS)) {
 		complain_column(place, syntax, name);
 	} else if (!name) {
@@ -233,9 +236,9 @@ static struct amon_value *packet_name(const struct place *place, const struct am
 
 static struct amon_value *name(const struct place *place, const struct amon_syntax *syntax)
 {
-	struct name *param = place->world == WORLD_EXPORT ? check_name_find(place->block, syntax->text,
-									     NAME_PARAM | NAME_COLUMNS) :
-							    NULL;
+	struct name *param = place->world == WORLD_EXPORT
+	                             ? check_name_find(place->block, syntax->text, NAME_PARAM | NAME_COLUMNS)
+	                             : NULL;
 	if (place->world == WORLD_PACKET)
 		return packet_name(place, syntax);
 	if (param && param->kind == NAME_PARAM)
@@ -267,7 +270,8 @@ static void complain_payload(const struct place *place, const struct amon_syntax
 		return;
 	}
 	error = amon_error(place->check->diagnostics, syntax->span,
-			   known ? "`%s` cannot be sliced: only payloads can" : "there is no payload `%s`", syntax->text);
+	                   known ? "`%s` cannot be sliced: only payloads can" : "there is no payload `%s`",
+	                   syntax->text);
 	for (const struct amon_payload *payload = amon_payloads; payload->name; payload++)
 		check_candidate(&candidates, payload->name);
 	check_suggest(error, &candidates, syntax->text);
@@ -303,7 +307,8 @@ static struct amon_value *integer(const struct place *place, const struct amon_s
 		dimension = CHECK_TIME;
 	else if (syntax->kind == AMON_SYNTAX_BYTES)
 		dimension = (struct amon_dimension){ .information = 1 };
-	return check_integer(place->check, syntax->span, syntax->integer, check_number_type(AMON_BASE_INT, dimension, 0));
+	return check_integer(place->check, syntax->span, syntax->integer,
+	                     check_number_type(AMON_BASE_INT, dimension, 0));
 }
 
 static struct amon_value *decimal(const struct place *place, const struct amon_syntax *syntax)
@@ -311,7 +316,7 @@ static struct amon_value *decimal(const struct place *place, const struct amon_s
 	if (place->world == WORLD_EXPORT)
 		return check_real(place->check, syntax->span, syntax->decimal, CHECK_FREE);
 	amon_error(place->check->diagnostics, syntax->span, "packets are computed in whole numbers, not in %s",
-		   syntax->kind == AMON_SYNTAX_PERCENT ? "percentages" : "decimal ones");
+	           syntax->kind == AMON_SYNTAX_PERCENT ? "percentages" : "decimal ones");
 	return check_nothing(place->check, syntax->span);
 }
 
@@ -358,11 +363,11 @@ static struct amon_value *misplaced(const struct place *place, const struct amon
 }
 
 static struct amon_value *(*const walks[])(const struct place *, const struct amon_syntax *) = {
-	[AMON_SYNTAX_INTEGER] = integer,   [AMON_SYNTAX_DECIMAL] = decimal, [AMON_SYNTAX_PERCENT] = decimal,
-	[AMON_SYNTAX_DURATION] = integer,  [AMON_SYNTAX_BYTES] = integer,   [AMON_SYNTAX_ADDRESS] = address,
-	[AMON_SYNTAX_STRING] = misplaced,  [AMON_SYNTAX_NAME] = name,       [AMON_SYNTAX_CALL] = check_call,
-	[AMON_SYNTAX_SLICE] = slice,       [AMON_SYNTAX_LIST] = misplaced,  [AMON_SYNTAX_SET] = misplaced,
-	[AMON_SYNTAX_RANGE] = misplaced,   [AMON_SYNTAX_UNARY] = unary,     [AMON_SYNTAX_BINARY] = binary,
+	[AMON_SYNTAX_INTEGER] = integer,  [AMON_SYNTAX_DECIMAL] = decimal, [AMON_SYNTAX_PERCENT] = decimal,
+	[AMON_SYNTAX_DURATION] = integer, [AMON_SYNTAX_BYTES] = integer,   [AMON_SYNTAX_ADDRESS] = address,
+	[AMON_SYNTAX_STRING] = misplaced, [AMON_SYNTAX_NAME] = name,       [AMON_SYNTAX_CALL] = check_call,
+	[AMON_SYNTAX_SLICE] = slice,      [AMON_SYNTAX_LIST] = misplaced,  [AMON_SYNTAX_SET] = misplaced,
+	[AMON_SYNTAX_RANGE] = misplaced,  [AMON_SYNTAX_UNARY] = unary,     [AMON_SYNTAX_BINARY] = binary,
 	[AMON_SYNTAX_CHOICE] = choice,
 };
 
@@ -373,7 +378,7 @@ struct amon_value *check_expression(const struct place *place, const struct amon
 
 	if (check->depth >= CHECK_DEPTH_MAX) {
 		amon_error(check->diagnostics, syntax->span, "what this needs is nested too deep: over %d levels",
-			   CHECK_DEPTH_MAX);
+		           CHECK_DEPTH_MAX);
 		return check_nothing(check, syntax->span);
 	}
 	check->depth++;
@@ -390,7 +395,7 @@ struct amon_value *check_condition(const struct place *place, const struct amon_
 }
 
 bool check_constant(const struct place *place, const struct amon_syntax *syntax, const char *what, int64_t low,
-		    int64_t high, int64_t *result)
+                    int64_t high, int64_t *result)
 {
 	const struct place constants = { place->check, place->block, WORLD_PACKET };
 	const struct amon_value *value = check_expression(&constants, syntax);
@@ -402,10 +407,10 @@ bool check_constant(const struct place *place, const struct amon_syntax *syntax,
 		amon_error(place->check->diagnostics, syntax->span, "%s must be a constant", what);
 	else if (dimension.information || dimension.time)
 		amon_error(place->check->diagnostics, syntax->span, "%s is a plain number, not %s", what,
-			   check_value_text(place->check, value));
+		           check_value_text(place->check, value));
 	else if (value->integer < low || value->integer > high)
-		amon_error(place->check->diagnostics, syntax->span, "%s is %lld to %lld, not %lld", what, (long long)low,
-			   (long long)high, (long long)value->integer);
+		amon_error(place->check->diagnostics, syntax->span, "%s is %lld to %lld, not %lld", what,
+		           (long long)low, (long long)high, (long long)value->integer);
 	else
 		*result = value->integer;
 	return check_is_constant(value) && !dimension.information && !dimension.time && value->integer >= low &&

@@ -4,8 +4,8 @@
 #include "check_internal.h"
 
 /*
- * Constants. In packets as the data plane computes: 64 bits that wrap. At export integers are exact and go on as a double
- * where they leave 64 bits.
+ * Constants. In packets as the data plane computes: 64 bits that wrap. At export integers are exact and go on as a
+ * double where they leave 64 bits.
  */
 
 int64_t check_cut(int64_t value, uint32_t width, bool is_signed)
@@ -26,7 +26,7 @@ static bool is_foldable(const struct amon_value *value)
 }
 
 struct amon_value *check_fold_unary(const struct place *place, enum amon_operator op, struct amon_span span,
-				    struct amon_type type, const struct amon_value *left)
+                                    struct amon_type type, const struct amon_value *left)
 {
 	if (!is_foldable(left))
 		return NULL;
@@ -125,8 +125,8 @@ static int order_of(const struct amon_value *left, const struct amon_value *righ
 }
 
 static struct amon_value *fold_number(const struct place *place, enum amon_operator op, struct amon_span span,
-				      struct amon_type type, const struct amon_value *left,
-				      const struct amon_value *right)
+                                      struct amon_type type, const struct amon_value *left,
+                                      const struct amon_value *right)
 {
 	bool divides = op == AMON_OP_DIVIDE || op == AMON_OP_MODULO;
 
@@ -140,7 +140,7 @@ static struct amon_value *fold_number(const struct place *place, enum amon_opera
 
 /* One constant side may decide `and` and `or`, for conditions always have a value. */
 static struct amon_value *fold_logic(const struct place *place, enum amon_operator op, struct amon_span span,
-				     const struct amon_value *left, const struct amon_value *right)
+                                     const struct amon_value *left, const struct amon_value *right)
 {
 	const struct amon_value *constant = is_foldable(left) ? left : right;
 	const struct amon_value *other = constant == left ? right : left;
@@ -153,7 +153,7 @@ static struct amon_value *fold_logic(const struct place *place, enum amon_operat
 }
 
 struct amon_value *check_fold(const struct place *place, enum amon_operator op, struct amon_span span,
-			      struct amon_type type, const struct amon_value *left, const struct amon_value *right)
+                              struct amon_type type, const struct amon_value *left, const struct amon_value *right)
 {
 	if (op == AMON_OP_AND || op == AMON_OP_OR)
 		return fold_logic(place, op, span, left, right);

@@ -9,7 +9,7 @@ struct function {
 	const char *name;
 	unsigned int least, most;
 	struct amon_value *(*build)(const struct place *place, const struct amon_syntax *call,
-				    struct amon_value **arguments);
+	                            struct amon_value **arguments);
 	bool packets, exports;
 	uint32_t width; /* of a cast, in bytes */
 	bool is_signed;
@@ -28,7 +28,7 @@ static struct amon_value *cast(const struct place *place, const struct amon_synt
 	struct amon_type type = check_number_type(AMON_BASE_INT, left->type.dimension, bits);
 	if (check_is_constant(left))
 		return check_integer(place->check, call->span,
-				     check_cut(left->integer, function->width, function->is_signed), type);
+		                     check_cut(left->integer, function->width, function->is_signed), type);
 	value = check_unary(place->check, AMON_VALUE_CAST, call->span, type, left);
 	value->width = function->width;
 	value->is_signed = function->is_signed;
@@ -44,7 +44,7 @@ static struct amon_type result_type(const struct place *place, struct amon_type 
 }
 
 static struct amon_value *absolute(const struct place *place, const struct amon_syntax *call,
-				   struct amon_value **arguments)
+                                   struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0];
 
@@ -53,12 +53,12 @@ static struct amon_value *absolute(const struct place *place, const struct amon_
 	struct amon_type type = result_type(place, left->type);
 	if (place->world == WORLD_PACKET && check_is_constant(left))
 		return check_integer(place->check, call->span,
-				     left->integer < 0 ? (int64_t)-(uint64_t)left->integer : left->integer, type);
+		                     left->integer < 0 ? (int64_t)-(uint64_t)left->integer : left->integer, type);
 	return check_unary(place->check, AMON_VALUE_ABS, call->span, type, left);
 }
 
 static struct amon_value *extreme(const struct place *place, const struct amon_syntax *call,
-				  struct amon_value **arguments)
+                                  struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0], *right = arguments[1];
 	bool smallest = !strcmp(call->text, "min"), left_is_smaller = left->integer < right->integer;
@@ -70,10 +70,10 @@ static struct amon_value *extreme(const struct place *place, const struct amon_s
 	if (!check_alike(place->check, call->span, left, right, &type))
 		return check_nothing(place->check, call->span);
 	if (place->world == WORLD_PACKET && check_is_constant(left) && check_is_constant(right))
-		return check_integer(place->check, call->span,
-				     (smallest == left_is_smaller ? left : right)->integer, type);
+		return check_integer(place->check, call->span, (smallest == left_is_smaller ? left : right)->integer,
+		                     type);
 	return check_binary(place->check, smallest ? AMON_VALUE_MIN : AMON_VALUE_MAX, call->span,
-			    result_type(place, type), left, right);
+	                    result_type(place, type), left, right);
 }
 
 static bool may_be_absent(const struct amon_value *value)
@@ -83,7 +83,7 @@ static bool may_be_absent(const struct amon_value *value)
 }
 
 static struct amon_value *present(const struct place *place, const struct amon_syntax *call,
-				  struct amon_value **arguments)
+                                  struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0];
 	struct amon_diagnostic *error;
@@ -93,9 +93,9 @@ static struct amon_value *present(const struct place *place, const struct amon_s
 		return check_nothing(place->check, call->span);
 	}
 	if (may_be_absent(left))
-		return check_is_constant(left) ?
-			       check_bool(place->check, call->span, true) :
-			       check_unary(place->check, AMON_VALUE_PRESENT, call->span, CHECK_BOOL, left);
+		return check_is_constant(left)
+		               ? check_bool(place->check, call->span, true)
+		               : check_unary(place->check, AMON_VALUE_PRESENT, call->span, CHECK_BOOL, left);
 	error = amon_error(place->check->diagnostics, left->span, "a condition always has a value");
 	if (left->kind == AMON_VALUE_PROTOCOL)
 		check_help(place->check, error, "a protocol's name alone asks whether it is there");
@@ -103,7 +103,7 @@ static struct amon_value *present(const struct place *place, const struct amon_s
 }
 
 static struct amon_value *logarithm(const struct place *place, const struct amon_syntax *call,
-				    struct amon_value **arguments)
+                                    struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0];
 	struct amon_diagnostic *error;
@@ -112,16 +112,16 @@ static struct amon_value *logarithm(const struct place *place, const struct amon
 		return check_nothing(place->check, call->span);
 	if (left->type.dimension.time) {
 		error = amon_error(place->check->diagnostics, left->span, "log2() takes a plain number, not %s",
-				   check_value_text(place->check, left));
+		                   check_value_text(place->check, left));
 		check_help(place->check, error, "divide it by its unit first, for example by `1ms`");
 		return check_nothing(place->check, call->span);
 	}
 	return check_unary(place->check, AMON_VALUE_LOG2, call->span,
-			   check_number_type(AMON_BASE_REAL, (struct amon_dimension){ 0 }, 0), left);
+	                   check_number_type(AMON_BASE_REAL, (struct amon_dimension){ 0 }, 0), left);
 }
 
 static struct amon_value *square_root(const struct place *place, const struct amon_syntax *call,
-				      struct amon_value **arguments)
+                                      struct amon_value **arguments)
 {
 	struct amon_value *left = arguments[0];
 	struct amon_dimension dimension = left->type.dimension;
@@ -130,29 +130,23 @@ static struct amon_value *square_root(const struct place *place, const struct am
 		return check_nothing(place->check, call->span);
 	if (dimension.information % 2 || dimension.time % 2) {
 		amon_error(place->check->diagnostics, left->span, "sqrt() of %s has no unit",
-			   check_value_text(place->check, left));
+		           check_value_text(place->check, left));
 		return check_nothing(place->check, call->span);
 	}
 	dimension.information /= 2;
 	dimension.time /= 2;
 	return check_unary(place->check, AMON_VALUE_SQRT, call->span, check_number_type(AMON_BASE_REAL, dimension, 0),
-			   left);
+	                   left);
 }
 
 /* THE table of functions; aggregations are another (aggregations.c). */
 static const struct function functions[] = {
-	{ "u8", 1, 1, cast, true, false, 1, false },
-	{ "u16", 1, 1, cast, true, false, 2, false },
-	{ "u32", 1, 1, cast, true, false, 4, false },
-	{ "s8", 1, 1, cast, true, false, 1, true },
-	{ "s16", 1, 1, cast, true, false, 2, true },
-	{ "s32", 1, 1, cast, true, false, 4, true },
-	{ "abs", 1, 1, absolute, true, true, 0, false },
-	{ "min", 2, 2, extreme, true, true, 0, false },
-	{ "max", 2, 2, extreme, true, true, 0, false },
-	{ "prefix", 2, 3, check_prefix, true, false, 0, false },
-	{ "present", 1, 1, present, true, true, 0, false },
-	{ "log2", 1, 1, logarithm, false, true, 0, false },
+	{ "u8", 1, 1, cast, true, false, 1, false },          { "u16", 1, 1, cast, true, false, 2, false },
+	{ "u32", 1, 1, cast, true, false, 4, false },         { "s8", 1, 1, cast, true, false, 1, true },
+	{ "s16", 1, 1, cast, true, false, 2, true },          { "s32", 1, 1, cast, true, false, 4, true },
+	{ "abs", 1, 1, absolute, true, true, 0, false },      { "min", 2, 2, extreme, true, true, 0, false },
+	{ "max", 2, 2, extreme, true, true, 0, false },       { "prefix", 2, 3, check_prefix, true, false, 0, false },
+	{ "present", 1, 1, present, true, true, 0, false },   { "log2", 1, 1, logarithm, false, true, 0, false },
 	{ "sqrt", 1, 1, square_root, false, true, 0, false },
 };
 
@@ -211,10 +205,10 @@ static void complain_unknown(const struct place *place, const struct amon_syntax
 	struct amon_diagnostic *error;
 
 	if (amon_aggregation_find(call->text) || check_is_later_aggregation(call->text)) {
-		error = amon_error(place->check->diagnostics, call->span, "%s() is an aggregation and no part of an expression",
-				   call->text);
+		error = amon_error(place->check->diagnostics, call->span,
+		                   "%s() is an aggregation and no part of an expression", call->text);
 		check_help(place->check, error, "make it a `metric`%s",
-			   place->world == WORLD_EXPORT ? " and use its name here" : "");
+		           place->world == WORLD_EXPORT ? " and use its name here" : "");
 		return;
 	}
 	for (size_t i = 0; i < COUNT_OF(functions); i++)
@@ -232,11 +226,11 @@ static bool check_count(struct check *check, const struct function *function, co
 	if (count >= function->least && count <= function->most)
 		return true;
 	if (function->least == function->most)
-		amon_error(check->diagnostics, call->span, "%s() takes %u argument%s, not %u", function->name, function->least,
-			   function->least == 1 ? "" : "s", count);
+		amon_error(check->diagnostics, call->span, "%s() takes %u argument%s, not %u", function->name,
+		           function->least, function->least == 1 ? "" : "s", count);
 	else
 		amon_error(check->diagnostics, call->span, "%s() takes %u or %u arguments, not %u", function->name,
-			   function->least, function->most, count);
+		           function->least, function->most, count);
 	return false;
 }
 
@@ -247,8 +241,8 @@ static bool read_arguments(const struct place *place, const struct amon_syntax *
 
 	for (const struct amon_syntax *argument = call->arguments; argument; argument = argument->next) {
 		if (argument->argument.text) {
-			amon_error(place->check->diagnostics, argument->argument.span, "%s() has no argument called `%s`",
-				   call->text, argument->argument.text);
+			amon_error(place->check->diagnostics, argument->argument.span,
+			           "%s() has no argument called `%s`", call->text, argument->argument.text);
 			fits = false;
 		}
 		arguments[count] = check_expression(place, argument);
@@ -262,9 +256,9 @@ static bool is_here(const struct place *place, const struct function *function, 
 	if (place->world == WORLD_PACKET ? function->packets : function->exports)
 		return true;
 	amon_error(place->check->diagnostics, call->span,
-		   function->packets ? "%s() is for packets, not for what is computed at export" :
-				       "%s() is computed at export, in `derive` and `having`, not for packets",
-		   call->text);
+	           function->packets ? "%s() is for packets, not for what is computed at export"
+	                             : "%s() is computed at export, in `derive` and `having`, not for packets",
+	           call->text);
 	return false;
 }
 
@@ -276,12 +270,11 @@ struct amon_value *check_call(const struct place *place, const struct amon_synta
 	if (folds_rows(place, call))
 		check_later(place->check, call->span, "folding the rows of a table comes");
 	else if (is_among(call->text, later_functions, COUNT_OF(later_functions)))
-		check_later(place->check, call->span,
-			    amon_arena_printf(place->check->arena, "%s() comes", call->text));
+		check_later(place->check, call->span, amon_arena_printf(place->check->arena, "%s() comes", call->text));
 	else if (!function)
 		complain_unknown(place, call);
 	else if (is_here(place, function, call) && check_count(place->check, function, call) &&
-		 read_arguments(place, call, arguments))
+	         read_arguments(place, call, arguments))
 		return function->build(place, call, arguments);
 	return check_nothing(place->check, call->span);
 }

@@ -33,18 +33,22 @@ static void complain_ingress(struct check *check, const struct amon_hook_syntax 
 	const char *type = syntax->type.text, *mode = syntax->mode.text;
 
 	if (same(type, "xdp") && same(mode, "offload"))
-		amon_error(check->diagnostics, syntax->mode.span,
-			   "XDP cannot be offloaded here: a network card has neither the maps that are read in one step "
-			   "nor the clock that a probe needs");
+		amon_error(
+		        check->diagnostics, syntax->mode.span,
+		        "XDP cannot be offloaded here: a network card has neither the maps that are read in one step "
+		        "nor the clock that a probe needs");
 	else if (same(type, "xdp"))
-		suggest(check, amon_error(check->diagnostics, syntax->mode.span, "XDP runs `native` or `generic`, not `%s`", mode),
-			mode, "native", "generic");
+		suggest(check,
+		        amon_error(check->diagnostics, syntax->mode.span, "XDP runs `native` or `generic`, not `%s`",
+		                   mode),
+		        mode, "native", "generic");
 	else if (same(type, "tc"))
 		amon_error(check->diagnostics, syntax->mode.span, "`ingress tc` has no modes");
 	else
-		suggest(check, amon_error(check->diagnostics, syntax->type.span, "`ingress` runs at `xdp` or `tc`, not at `%s`",
-					  type),
-			type, "xdp", "tc");
+		suggest(check,
+		        amon_error(check->diagnostics, syntax->type.span,
+		                   "`ingress` runs at `xdp` or `tc`, not at `%s`", type),
+		        type, "xdp", "tc");
 }
 
 static bool read_ingress(struct check *check, const struct amon_hook_syntax *syntax, struct amon_hook *hook)
@@ -64,7 +68,7 @@ static bool read_egress(struct check *check, const struct amon_hook_syntax *synt
 	if (!syntax->type.text || (same(syntax->type.text, "tc") && !syntax->mode.text))
 		return true;
 	amon_error(check->diagnostics, syntax->type.span, "`egress` is always at TC%s",
-		   same(syntax->type.text, "xdp") ? ": XDP sees only what comes in" : "");
+	           same(syntax->type.text, "xdp") ? ": XDP sees only what comes in" : "");
 	return false;
 }
 
@@ -78,8 +82,9 @@ static bool counts_twice(struct check *check, const struct amon_section *section
 {
 	for (uint32_t i = 0; i < section->hook_count; i++)
 		if (is_egress(&section->hooks[i]) == is_egress(hook)) {
-			amon_error(check->diagnostics, hook->span, "two %s hooks in one section count each packet twice",
-				   is_egress(hook) ? "`egress`" : "`ingress`");
+			amon_error(check->diagnostics, hook->span,
+			           "two %s hooks in one section count each packet twice",
+			           is_egress(hook) ? "`egress`" : "`ingress`");
 			amon_note(check->diagnostics, section->hooks[i].span, "the first is here");
 			return true;
 		}

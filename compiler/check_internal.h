@@ -9,9 +9,9 @@
  *                    all that is computed for packets
  *   check_derive.c   all that is computed at export, which needs the types of the former
  *   check_never.c    warnings about what can never hold
- * Expressions: check_expression.c walks the tree and hands its parts to check_functions.c, check_set.c, check_operators.c,
- * check_address.c and check_export.c; check_dimension.c says what goes together, check_fold.c computes constants and
- * check_value.c makes the nodes.
+ * Expressions: check_expression.c walks the tree and hands its parts to check_functions.c, check_set.c,
+ * check_operators.c, check_address.c and check_export.c; check_dimension.c says what goes together, check_fold.c
+ * computes constants and check_value.c makes the nodes.
  */
 
 #include <stddef.h>
@@ -41,7 +41,8 @@ struct check {
 enum name_kind {
 	NAME_LET = 1 << 0,
 	NAME_PARAM = 1 << 1,
-	NAME_STATE = 1 << 2, /* state and folds, which come with a later version: known, so that its uses are no errors */
+	NAME_STATE =
+	        1 << 2, /* state and folds, which come with a later version: known, so that its uses are no errors */
 	NAME_KEY = 1 << 3,
 	NAME_METRIC = 1 << 4,
 	NAME_DERIVE = 1 << 5,
@@ -100,9 +101,10 @@ struct block {
 };
 
 struct block *check_block_new(struct check *check, struct block *outer, const struct amon_statement *statement);
-/* Defines a name. Where it is reserved or taken, that is said, and it is kept all the same so that what it names is checked. */
+/* Defines a name. Where it is reserved or taken, that is said, and it is kept all the same so that what it names is
+ * checked. */
 struct name *check_name_define(struct check *check, struct block *block, enum name_kind kind, struct amon_name name,
-			       const struct amon_statement *statement);
+                               const struct amon_statement *statement);
 /* Complains where no such thing may bear the name. */
 void check_name_reserved(struct check *check, enum name_kind kind, struct amon_name name);
 /* Notes a word in a block of its own; gives the first that was noted where it is one already. */
@@ -126,7 +128,7 @@ void check_candidates_fields(struct candidates *candidates);
 void check_suggest(struct amon_diagnostic *diagnostic, struct candidates *candidates, const char *word);
 /* "did you mean", formatted into the arena */
 void check_help(struct check *check, struct amon_diagnostic *diagnostic, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 /* The one sentence for what is not there yet: "`state` comes with a later version". */
 void check_later(struct check *check, struct amon_span span, const char *what);
@@ -143,16 +145,16 @@ struct place {
 };
 
 struct amon_value *check_value_new(struct check *check, enum amon_value_kind kind, struct amon_span span,
-				   struct amon_type type);
+                                   struct amon_type type);
 /* What stands for an expression with an error: its type is NONE, and nobody complains about it again. */
 struct amon_value *check_nothing(struct check *check, struct amon_span span);
 struct amon_value *check_integer(struct check *check, struct amon_span span, int64_t integer, struct amon_type type);
 struct amon_value *check_real(struct check *check, struct amon_span span, double real, struct amon_dimension dimension);
 struct amon_value *check_bool(struct check *check, struct amon_span span, bool value);
 struct amon_value *check_unary(struct check *check, enum amon_value_kind kind, struct amon_span span,
-			       struct amon_type type, struct amon_value *left);
+                               struct amon_type type, struct amon_value *left);
 struct amon_value *check_binary(struct check *check, enum amon_value_kind kind, struct amon_span span,
-				struct amon_type type, struct amon_value *left, struct amon_value *right);
+                                struct amon_type type, struct amon_value *left, struct amon_value *right);
 /* Counts what the value is made of; gives it back, or nothing, with an error, where that is too much. */
 struct amon_value *check_weigh(struct check *check, struct amon_value *value);
 /* The value as it is written at another place. */
@@ -174,22 +176,23 @@ struct amon_type check_number_type(enum amon_base base, struct amon_dimension di
 /* "bytes", "a time", "an IPv4 address" */
 const char *check_type_text(struct check *check, struct amon_type type);
 const char *check_value_text(struct check *check, const struct amon_value *value);
-/* What two numbers that are added, compared or chosen between measure; false, with an error, where they do not go together. */
+/* What two numbers that are added, compared or chosen between measure; false, with an error, where they do not go
+ * together. */
 bool check_beside(struct check *check, struct amon_span span, const struct amon_value *left,
-		  const struct amon_value *right, struct amon_dimension *dimension);
+                  const struct amon_value *right, struct amon_dimension *dimension);
 /* left * right^power; false, with an error, where the exponents leave what is sensible. */
 bool check_times(struct check *check, struct amon_span span, struct amon_dimension left, struct amon_dimension right,
-		 int power, struct amon_dimension *dimension);
+                 int power, struct amon_dimension *dimension);
 
 /* --- operators */
 
 /* check_operators.c; all give nothing where an operand is nothing */
 struct amon_value *check_operate_unary(const struct place *place, enum amon_operator op, struct amon_span span,
-				       struct amon_value *left);
+                                       struct amon_value *left);
 struct amon_value *check_operate(const struct place *place, enum amon_operator op, struct amon_span span,
-				 struct amon_value *left, struct amon_value *right);
+                                 struct amon_value *left, struct amon_value *right);
 struct amon_value *check_choose(const struct place *place, struct amon_span span, struct amon_value *condition,
-				struct amon_value *yes, struct amon_value *no);
+                                struct amon_value *yes, struct amon_value *no);
 /* Says why a value is no number; true where it is one. */
 bool check_want_number(struct check *check, const struct amon_value *value);
 /* The same for a number without decimals. */
@@ -197,24 +200,25 @@ bool check_want_integer(struct check *check, const struct amon_value *value);
 bool check_want_condition(struct check *check, const struct amon_value *value);
 /* The type of min(left, right) and the like: what both are; false, with an error, where they are not alike. */
 bool check_alike(struct check *check, struct amon_span span, const struct amon_value *left,
-		 const struct amon_value *right, struct amon_type *type);
+                 const struct amon_value *right, struct amon_type *type);
 
 /* check_address.c */
 struct amon_value *check_address(struct check *check, const struct amon_syntax *syntax);
 bool check_addresses_meet(struct check *check, struct amon_span span, const struct amon_value *left,
-			  const struct amon_value *right);
+                          const struct amon_value *right);
 struct amon_value *check_compare_addresses(struct check *check, enum amon_operator op, struct amon_span span,
-					   struct amon_value *left, struct amon_value *right);
-struct amon_value *check_prefix(const struct place *place, const struct amon_syntax *call, struct amon_value **arguments);
+                                           struct amon_value *left, struct amon_value *right);
+struct amon_value *check_prefix(const struct place *place, const struct amon_syntax *call,
+                                struct amon_value **arguments);
 bool check_address_in(const struct amon_range *range, const struct amon_address *address);
 struct amon_address check_mask(struct amon_address address, unsigned int bits);
 unsigned int check_address_bytes(enum amon_address_family family);
 
 /* check_fold.c: the constant that an operation on constants gives, or NULL where it has none */
 struct amon_value *check_fold_unary(const struct place *place, enum amon_operator op, struct amon_span span,
-				    struct amon_type type, const struct amon_value *left);
+                                    struct amon_type type, const struct amon_value *left);
 struct amon_value *check_fold(const struct place *place, enum amon_operator op, struct amon_span span,
-			      struct amon_type type, const struct amon_value *left, const struct amon_value *right);
+                              struct amon_type type, const struct amon_value *left, const struct amon_value *right);
 int64_t check_cut(int64_t value, uint32_t width, bool is_signed);
 
 /* --- sets (check_set.c) */
@@ -227,9 +231,10 @@ struct amon_value *check_in(const struct place *place, const struct amon_syntax 
 struct amon_value *check_expression(const struct place *place, const struct amon_syntax *syntax);
 /* The same, of true or false. */
 struct amon_value *check_condition(const struct place *place, const struct amon_syntax *syntax);
-/* A constant number without a dimension in [low, high]; false, with an error, where it is none. `what` begins the sentence. */
+/* A constant number without a dimension in [low, high]; false, with an error, where it is none. `what` begins the
+ * sentence. */
 bool check_constant(const struct place *place, const struct amon_syntax *syntax, const char *what, int64_t low,
-		    int64_t high, int64_t *result);
+                    int64_t high, int64_t *result);
 /* For a use of a let or param, which reads it the first time; false in a cycle, which is said. */
 bool check_use_name(struct check *check, struct name *name, struct amon_span use);
 /* Reads it, used or not. */
@@ -262,7 +267,7 @@ void check_defines(struct check *check, const struct block *block);
 struct block *check_bind(struct check *check, const struct amon_file *file);
 /* Sections and tables hang in their probe and section at once; columns only once they are found right. */
 struct amon_column *check_column_new(struct check *check, struct block *block, enum amon_column_kind kind,
-				     struct name *name, struct amon_span span);
+                                     struct name *name, struct amon_span span);
 void check_columns_add(struct amon_columns *columns, struct amon_column *column);
 
 /* check_hooks.c */
@@ -286,7 +291,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 
 /* check_buckets.c */
 bool check_buckets(const struct place *place, const struct amon_syntax *form, const struct amon_value *argument,
-		   struct amon_buckets *buckets);
+                   struct amon_buckets *buckets);
 
 /* check_table.c */
 void check_key_define(struct check *check, struct block *block, const struct amon_key_syntax *key);

@@ -17,17 +17,17 @@ bool check_is_later_aggregation(const char *name)
 /* --- what stands behind a metric or derive */
 
 static void complain_unit(struct check *check, const struct amon_name *name, const struct amon_unit *unit,
-			  struct amon_dimension dimension)
+                          struct amon_dimension dimension)
 {
 	struct amon_type type = check_number_type(AMON_BASE_INT, dimension, 0);
 	struct amon_diagnostic *error;
 
 	if (unit)
 		error = amon_error(check->diagnostics, name->span, "`%s` is no unit of %s", name->text,
-				   check_type_text(check, type));
+		                   check_type_text(check, type));
 	else
 		error = amon_error(check->diagnostics, name->span, "there is no unit `%s` of %s", name->text,
-				   check_type_text(check, type));
+		                   check_type_text(check, type));
 	for (const struct amon_unit *other = amon_units; other->name && !dimension.free; other++)
 		if (amon_unit_fits(other, dimension) && (dimension.information || dimension.time)) {
 			check_help(check, error, "a unit of it is `%s`", other->name);
@@ -62,7 +62,7 @@ static void set_unit(struct check *check, struct amon_column *column, const stru
 	column->unit = name->text;
 	if (close) {
 		check_help(check, amon_error(check->diagnostics, name->span, "there is no unit `%s`", name->text),
-			   "did you mean `%s`?", close);
+		           "did you mean `%s`?", close);
 	} else if (unit ? !amon_unit_fits(unit, dimension) : !is_free_name(dimension)) {
 		complain_unit(check, name, unit, dimension);
 	} else if (unit) {
@@ -103,7 +103,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 static bool takes(const struct amon_aggregation *aggregation, enum amon_base base)
 {
 	bool picks = aggregation->merge != AMON_MERGE_ADD && aggregation->merge != AMON_MERGE_OR &&
-		     aggregation->merge != AMON_MERGE_AND;
+	             aggregation->merge != AMON_MERGE_AND;
 
 	if (base == AMON_BASE_INT)
 		return true;
@@ -115,7 +115,7 @@ static bool takes(const struct amon_aggregation *aggregation, enum amon_base bas
 }
 
 static bool check_argument(struct check *check, const struct amon_aggregation *aggregation,
-			   const struct amon_value *argument)
+                           const struct amon_value *argument)
 {
 	enum amon_base base = argument->type.base;
 	struct amon_diagnostic *error;
@@ -123,7 +123,7 @@ static bool check_argument(struct check *check, const struct amon_aggregation *a
 	if (base == AMON_BASE_NONE || takes(aggregation, base))
 		return base != AMON_BASE_NONE;
 	error = amon_error(check->diagnostics, argument->span, "%s() takes a number, not %s", aggregation->name,
-			   check_value_text(check, argument));
+	                   check_value_text(check, argument));
 	if (base == AMON_BASE_BOOL)
 		check_help(check, error, "count the packets for which it holds: `count() where ...`");
 	else if (base == AMON_BASE_TIME)
@@ -162,14 +162,15 @@ static bool check_names_of_arguments(struct check *check, const struct amon_synt
 		if (!strcmp(name->text, "half_life"))
 			check_later(check, name->span, "`half_life` comes");
 		else
-			amon_error(check->diagnostics, name->span, "%s() has no argument called `%s`", call->text, name->text);
+			amon_error(check->diagnostics, name->span, "%s() has no argument called `%s`", call->text,
+			           name->text);
 	}
 	return fits;
 }
 
 /* "sum() takes 1 argument, not 2" */
 static bool check_number_of_arguments(struct check *check, const struct amon_aggregation *aggregation,
-				      const struct amon_syntax *call)
+                                      const struct amon_syntax *call)
 {
 	bool is_histogram = aggregation->finish == AMON_FINISH_HISTOGRAM;
 	unsigned int count = 0, wanted = is_histogram ? 2 : aggregation->takes_argument;
@@ -181,14 +182,15 @@ static bool check_number_of_arguments(struct check *check, const struct amon_agg
 		return true;
 	if (is_histogram && count == 1) {
 		error = amon_error(check->diagnostics, call->span, "which buckets shall histogram() have?");
-		check_help(check, error, "write `histogram(x, log2)`, or `linear(low, high, step)`, `[edges]`, `loglinear(bits)`");
+		check_help(check, error,
+		           "write `histogram(x, log2)`, or `linear(low, high, step)`, `[edges]`, `loglinear(bits)`");
 		return false;
 	}
 	error = amon_error(check->diagnostics, call->span, "%s() takes %s, not %u", aggregation->name,
-			   wanted == 0 ? "no argument" :
-			   wanted == 1 ? "1 argument" :
-					 "2 arguments",
-			   count);
+	                   wanted == 0   ? "no argument"
+	                   : wanted == 1 ? "1 argument"
+	                                 : "2 arguments",
+	                   count);
 	if (wanted == 0)
 		check_help(check, error, "`where` says which packets are counted");
 	return false;

@@ -25,9 +25,9 @@ static const struct {
 	enum name_kind kind;
 	const char *text;
 } kind_names[] = {
-	{ NAME_LET, "let" },         { NAME_PARAM, "param" },     { NAME_STATE, "state" },     { NAME_KEY, "key" },
-	{ NAME_METRIC, "metric" },   { NAME_DERIVE, "derive" },   { NAME_TABLE, "table" },     { NAME_SECTION, "section" },
-	{ NAME_PROBE, "probe" },     { NAME_LATER, "name" },
+	{ NAME_LET, "let" },       { NAME_PARAM, "param" },   { NAME_STATE, "state" }, { NAME_KEY, "key" },
+	{ NAME_METRIC, "metric" }, { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" }, { NAME_SECTION, "section" },
+	{ NAME_PROBE, "probe" },   { NAME_LATER, "name" },
 };
 
 static const char *kind_name(enum name_kind kind)
@@ -106,14 +106,14 @@ void check_name_reserved(struct check *check, enum name_kind kind, struct amon_n
 {
 	for (size_t i = 0; i < COUNT_OF(reserved); i++)
 		if ((reserved[i].kinds & kind) && !strcmp(reserved[i].word, name.text))
-			amon_error(check->diagnostics, name.span, "no %s may be called `%s`: %s", kind_name(kind), name.text,
-				   reserved[i].reason);
+			amon_error(check->diagnostics, name.span, "no %s may be called `%s`: %s", kind_name(kind),
+			           name.text, reserved[i].reason);
 	if ((kind & (NAME_TABLE | NAME_SECTION)) && begins_field(name.text))
-		amon_error(check->diagnostics, name.span, "no %s may be called `%s`: fields begin with it", kind_name(kind),
-			   name.text);
+		amon_error(check->diagnostics, name.span, "no %s may be called `%s`: fields begin with it",
+		           kind_name(kind), name.text);
 	else if ((kind & (NAME_PACKETS | NAME_TABLE)) && amon_protocol_find(name.text))
 		amon_error(check->diagnostics, name.span, "no %s may be called `%s`: it is a protocol", kind_name(kind),
-			   name.text);
+		           name.text);
 }
 
 static void complain_taken(struct check *check, enum name_kind kind, struct amon_name name, const struct name *first)
@@ -147,12 +147,14 @@ static bool check_taken(struct check *check, const struct block *block, enum nam
 }
 
 struct name *check_name_define(struct check *check, struct block *block, enum name_kind kind, struct amon_name name,
-			       const struct amon_statement *statement)
+                               const struct amon_statement *statement)
 {
 	struct name *made = amon_new(check->arena, struct name);
 	struct name **bucket = &block->buckets[bucket_of(name.text)];
 
-	*made = (struct name){ .kind = kind, .text = name.text, .span = name.span, .block = block, .statement = statement };
+	*made = (struct name){
+		.kind = kind, .text = name.text, .span = name.span, .block = block, .statement = statement
+	};
 	check_name_reserved(check, kind, name);
 	if (check_taken(check, block, kind, name)) {
 		made->next_alike = *bucket;

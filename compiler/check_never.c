@@ -4,17 +4,18 @@
 #include "check_internal.h"
 
 /*
- * Warnings about what can never hold. A condition is read as what it requires of a packet where it holds: headers that are there, or
- * not there, and bounds of fields. Two requirements that contradict each other are what is looked for; what is not understood
- * requires nothing.
+ * Warnings about what can never hold. A condition is read as what it requires of a packet where it holds: headers that
+ * are there, or not there, and bounds of fields. Two requirements that contradict each other are what is looked for;
+ * what is not understood requires nothing.
  */
 
 #define REQUIREMENTS_MAX 16
 
 struct requirement {
 	struct amon_span span;
-	uint32_t layers; /* one of them is there; 0: says nothing */
-	uint32_t absent; /* none of them is there */
+	const char *name;               /* of what must be there; NULL where it is one of several */
+	uint32_t layers;                /* one of them is there; 0: says nothing */
+	uint32_t absent;                /* none of them is there */
 	const struct amon_field *field; /* lies in [low, high]; NULL: says nothing */
 	int64_t low, high;
 };
@@ -28,7 +29,8 @@ struct requirements {
 struct walk {
 	struct check *check;
 	uint32_t excluded[AMON_LAYER_COUNT]; /* by a layer: those that no packet has with it */
-	bool quiet; /* in one arm of an `or`, which may be dead without harm */
+	bool quiet;                          /* in one arm of an `or`, which may be dead without harm */
+	const char *fails;                   /* what the place does: "never holds" */
 };
 
 static void find_excluded(struct walk *walk)
@@ -61,14 +63,17 @@ static void warn(struct walk *walk, struct amon_span span, const struct requirem
 		return;
 	amon_warning(walk->check->diagnostics, span, "%s", message);
 	if (because && !same_span(because->span, span))
-		amon_note(walk->check->diagnostics, because->span, "which this requires");
+		amon_note(walk->check->diagnostics, because->span, "because of this");
 }
 
-/* "TCP or UDP" */
+/* "`tcp`", or "TCP or UDP" where no protocol is just that */
 static const char *layers_text(struct check *check, uint32_t layers)
 {
 	const char *text = NULL;
 
+	for (const struct amon_protocol *protocol = amon_protocols; protocol->name; protocol++)
+		if (protocol->layers == layers)
+			return amon_arena_printf(check->arena, "`%s`", protocol->name);
 	for (int layer = 0; layer < AMON_LAYER_COUNT; layer++) {
 		if (!(layers & AMON_LAYER_BIT(layer)))
 			continue;
@@ -76,6 +81,13 @@ static const char *layers_text(struct check *check, uint32_t layers)
 		text = text ? amon_arena_printf(check->arena, "%s or %s", text, name) : name;
 	}
 	return text ? text : "it";
+}
+
+static const char *requirement_text(struct check *check, const struct requirement *requirement)
+{
+	if (requirement->name)
+		return amon_arena_printf(check->arena, "`%s`", requirement->name);
+	return layers_text(check, requirement->layers);
 }
 
 /* --- contradictions */
@@ -99,14 +111,14 @@ static const char *contradiction(struct walk *walk, const struct requirement *ol
 	struct check *check = walk->check;
 
 	if (excludes(walk, old->layers, new->layers))
-		return amon_arena_printf(check->arena, "this never holds: no packet has %s with %s",
-					 layers_text(check, new->layers), layers_text(check, old->layers));
+		return amon_arena_printf(check->arena, "this %s: no packet has %s with %s", walk->fails,
+		                         requirement_text(check, new), requirement_text(check, old));
 	if (is_absent(old, new) || is_absent(new, old))
-		return amon_arena_printf(check->arena, "this never holds: %s is both asked for and excluded",
-					 layers_text(check, old->layers | new->layers));
+		return amon_arena_printf(check->arena, "this %s: %s is both asked for and excluded", walk->fails,
+		                         requirement_text(check, old->layers ? old : new));
 	if (old->field && old->field == new->field && (old->low > new->high || old->high < new->low))
-		return amon_arena_printf(check->arena, "this never holds: `%s` is asked to be two things at once",
-					 old->field->name);
+		return amon_arena_printf(check->arena, "this %s: `%s` is asked to be two things at once", walk->fails,
+		                         old->field->name);
 	return NULL;
 }
 
@@ -132,15 +144,20 @@ static void fail(struct walk *walk, struct requirements *all, struct amon_span s
 /* --- what a value needs in order to be there */
 
 static void require_value(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			  struct amon_span span)
+                          struct amon_span span)
 {
 	switch (value->kind) {
 	case AMON_VALUE_FIELD:
 		if (value->field->layers)
-			add(walk, all, (struct requirement){ .span = span, .layers = value->field->layers });
+			add(walk, all,
+			    (struct requirement){
+			            .span = span, .name = value->field->name, .layers = value->field->layers });
 		return;
 	case AMON_VALUE_SLICE:
-		add(walk, all, (struct requirement){ .span = span, .layers = AMON_LAYER_BIT(value->payload->layer) });
+		add(walk, all,
+		    (struct requirement){ .span = span,
+		                          .name = value->payload->name,
+		                          .layers = AMON_LAYER_BIT(value->payload->layer) });
 		return;
 	case AMON_VALUE_UNARY:
 	case AMON_VALUE_BINARY:
@@ -190,7 +207,7 @@ static enum amon_operator mirrored(enum amon_operator op)
 }
 
 static void require_bounds(struct walk *walk, struct requirements *all, const struct amon_value *value, int64_t low,
-			   int64_t high, struct amon_span span)
+                           int64_t high, struct amon_span span)
 {
 	const struct amon_field *field = value->kind == AMON_VALUE_FIELD ? value->field : NULL;
 	int64_t most = value->type.bits ? (int64_t)(UINT64_MAX >> (64 - value->type.bits)) : INT64_MAX;
@@ -198,8 +215,8 @@ static void require_bounds(struct walk *walk, struct requirements *all, const st
 	if (value->type.bits && (low > most || high < 0))
 		fail(walk, all, span,
 		     amon_arena_printf(walk->check->arena, "this never holds: %s is 0 to %lld",
-				       field ? amon_arena_printf(walk->check->arena, "`%s`", field->name) : "the value",
-				       (long long)most));
+		                       field ? amon_arena_printf(walk->check->arena, "`%s`", field->name) : "the value",
+		                       (long long)most));
 	else if (field && (low != INT64_MIN || high != INT64_MAX))
 		add(walk, all, (struct requirement){ .span = span, .field = field, .low = low, .high = high });
 }
@@ -210,13 +227,13 @@ static bool is_flag(const struct amon_value *value)
 }
 
 static void require_flag(struct walk *walk, struct requirements *all, const struct amon_value *flag, int64_t is,
-			 struct amon_span span)
+                         struct amon_span span)
 {
 	add(walk, all, (struct requirement){ .span = span, .field = flag->field, .low = is, .high = is });
 }
 
 static void require_constant(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			     enum amon_operator op, const struct amon_value *constant, struct amon_span span)
+                             enum amon_operator op, const struct amon_value *constant, struct amon_span span)
 {
 	int64_t low, high;
 
@@ -229,7 +246,7 @@ static void require_constant(struct walk *walk, struct requirements *all, const 
 }
 
 static void require_comparison(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			       struct amon_span span)
+                               struct amon_span span)
 {
 	const struct amon_value *left = value->left, *right = value->right;
 
@@ -242,7 +259,7 @@ static void require_comparison(struct walk *walk, struct requirements *all, cons
 }
 
 static void require_member(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			   struct amon_span span)
+                           struct amon_span span)
 {
 	int64_t low = INT64_MAX, high = INT64_MIN;
 
@@ -258,24 +275,25 @@ static void require_member(struct walk *walk, struct requirements *all, const st
 
 /* --- conditions */
 
-static void require(struct walk *walk, struct requirements *all, const struct amon_value *value, struct amon_span around);
+static void require(struct walk *walk, struct requirements *all, const struct amon_value *value,
+                    struct amon_span around);
 
 /* What both arms require: either's headers, the hull of both bounds. */
 static void add_common(struct walk *walk, struct requirements *all, const struct requirement *a,
-		       const struct requirement *b, struct amon_span span)
+                       const struct requirement *b, struct amon_span span)
 {
 	if (a->layers && b->layers)
 		add(walk, all, (struct requirement){ .span = span, .layers = a->layers | b->layers });
 	if (a->field && a->field == b->field)
 		add(walk, all,
 		    (struct requirement){ .span = span,
-					  .field = a->field,
-					  .low = a->low < b->low ? a->low : b->low,
-					  .high = a->high > b->high ? a->high : b->high });
+		                          .field = a->field,
+		                          .low = a->low < b->low ? a->low : b->low,
+		                          .high = a->high > b->high ? a->high : b->high });
 }
 
 static void require_either(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			   struct amon_span span)
+                           struct amon_span span)
 {
 	struct requirements left = *all, right = *all;
 	uint32_t known = all->count;
@@ -296,7 +314,7 @@ static void require_either(struct walk *walk, struct requirements *all, const st
 }
 
 static void require_not(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			struct amon_span span)
+                        struct amon_span span)
 {
 	if (is_flag(value))
 		require_flag(walk, all, value, 0, span);
@@ -305,7 +323,7 @@ static void require_not(struct walk *walk, struct requirements *all, const struc
 }
 
 static void require_operation(struct walk *walk, struct requirements *all, const struct amon_value *value,
-			      struct amon_span span)
+                              struct amon_span span)
 {
 	if (value->op == AMON_OP_AND) {
 		require(walk, all, value->left, span);
@@ -328,7 +346,8 @@ static struct amon_span within(struct amon_span span, struct amon_span around)
 	return inside ? span : around;
 }
 
-static void require(struct walk *walk, struct requirements *all, const struct amon_value *value, struct amon_span around)
+static void require(struct walk *walk, struct requirements *all, const struct amon_value *value,
+                    struct amon_span around)
 {
 	struct amon_span span = within(value->span, around);
 
@@ -367,6 +386,14 @@ static void narrow(struct walk *walk, struct requirements *all, const struct amo
 		require(walk, all, where, where->span);
 }
 
+/* What is counted or a key. */
+static void require_here(struct walk *walk, struct requirements *all, const struct amon_value *value)
+{
+	walk->fails = "never has a value";
+	require_value(walk, all, value, value->span);
+	walk->fails = "never holds";
+}
+
 static void check_metrics_of(struct walk *walk, const struct amon_columns *metrics, const struct requirements *around)
 {
 	for (const struct amon_column *metric = metrics->first; metric; metric = metric->next) {
@@ -374,7 +401,7 @@ static void check_metrics_of(struct walk *walk, const struct amon_columns *metri
 
 		narrow(walk, &all, metric->where);
 		if (metric->argument && !all.never)
-			require_value(walk, &all, metric->argument, metric->argument->span);
+			require_here(walk, &all, metric->argument);
 	}
 }
 
@@ -385,14 +412,14 @@ static void check_table_of(struct walk *walk, const struct amon_table *table, co
 	narrow(walk, &all, table->where);
 	for (const struct amon_column *key = table->keys.first; key && !all.never; key = key->next)
 		if (!key->port_key)
-			require_value(walk, &all, key->value, key->value->span);
+			require_here(walk, &all, key->value);
 	if (!all.never)
 		check_metrics_of(walk, &table->metrics, &all);
 }
 
 void check_never(struct check *check)
 {
-	struct walk walk = { .check = check };
+	struct walk walk = { .check = check, .fails = "never holds" };
 
 	find_excluded(&walk);
 	for (const struct amon_section *section = check->probe->sections; section; section = section->next) {

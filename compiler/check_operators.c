@@ -59,17 +59,18 @@ bool check_want_condition(struct check *check, const struct amon_value *value)
 	if (value->kind == AMON_VALUE_FIELD)
 		check_help(check, error, "compare it, or ask `present(%s)`", value->field->name);
 	else
-		check_help(check, error, is_field(value) ? "compare it, or ask `present(...)`" : "compare it with something");
+		check_help(check, error,
+		           is_field(value) ? "compare it, or ask `present(...)`" : "compare it with something");
 	return false;
 }
 
 /* --- operators */
 
 static struct amon_value *operation(const struct place *place, enum amon_operator op, struct amon_span span,
-				    struct amon_type type, struct amon_value *left, struct amon_value *right)
+                                    struct amon_type type, struct amon_value *left, struct amon_value *right)
 {
-	struct amon_value *value = right ? check_fold(place, op, span, type, left, right) :
-					   check_fold_unary(place, op, span, type, left);
+	struct amon_value *value =
+	        right ? check_fold(place, op, span, type, left, right) : check_fold_unary(place, op, span, type, left);
 	if (value)
 		return value;
 	value = check_binary(place->check, right ? AMON_VALUE_BINARY : AMON_VALUE_UNARY, span, type, left, right);
@@ -78,12 +79,12 @@ static struct amon_value *operation(const struct place *place, enum amon_operato
 }
 
 struct amon_value *check_operate_unary(const struct place *place, enum amon_operator op, struct amon_span span,
-				       struct amon_value *left)
+                                       struct amon_value *left)
 {
 	struct amon_type type = left->type;
-	bool fits = op == AMON_OP_NOT	     ? check_want_condition(place->check, left) :
-		    op == AMON_OP_COMPLEMENT ? check_want_integer(place->check, left) :
-					       check_want_number(place->check, left);
+	bool fits = op == AMON_OP_NOT          ? check_want_condition(place->check, left)
+	            : op == AMON_OP_COMPLEMENT ? check_want_integer(place->check, left)
+	                                       : check_want_number(place->check, left);
 	if (!fits)
 		return check_nothing(place->check, span);
 	type.bits = 0;
@@ -91,7 +92,7 @@ struct amon_value *check_operate_unary(const struct place *place, enum amon_oper
 }
 
 static struct amon_value *logic(const struct place *place, enum amon_operator op, struct amon_span span,
-				struct amon_value *left, struct amon_value *right)
+                                struct amon_value *left, struct amon_value *right)
 {
 	bool fits = check_want_condition(place->check, left);
 
@@ -119,12 +120,12 @@ static struct amon_value *as_bool(const struct place *place, struct amon_value *
 	    (value->integer == 0 || value->integer == 1))
 		return check_bool(place->check, value->span, value->integer);
 	amon_error(place->check->diagnostics, value->span, "a condition compares with a condition, 0 or 1, not with %s",
-		   check_value_text(place->check, value));
+	           check_value_text(place->check, value));
 	return NULL;
 }
 
 static struct amon_value *compare_bools(const struct place *place, enum amon_operator op, struct amon_span span,
-					struct amon_value *left, struct amon_value *right)
+                                        struct amon_value *left, struct amon_value *right)
 {
 	left = as_bool(place, left);
 	right = as_bool(place, right);
@@ -142,7 +143,7 @@ static bool is_compared(enum amon_operator op)
 }
 
 static struct amon_value *compare(const struct place *place, enum amon_operator op, struct amon_span span,
-				  struct amon_value *left, struct amon_value *right)
+                                  struct amon_value *left, struct amon_value *right)
 {
 	struct amon_type type;
 
@@ -201,17 +202,17 @@ static bool wants_integers(enum amon_operator op)
 }
 
 static bool want_operands(struct check *check, enum amon_operator op, const struct amon_value *left,
-			  const struct amon_value *right)
+                          const struct amon_value *right)
 {
-	bool (*want)(struct check *, const struct amon_value *) = wants_integers(op) ? check_want_integer :
-											check_want_number;
+	bool (*want)(struct check *, const struct amon_value *) =
+	        wants_integers(op) ? check_want_integer : check_want_number;
 	bool fits = want(check, left);
 	return want(check, right) && fits;
 }
 
 /* At export the first decimal or division makes a double of it. */
 static enum amon_base base_of(const struct place *place, enum amon_operator op, const struct amon_value *left,
-			      const struct amon_value *right)
+                              const struct amon_value *right)
 {
 	if (either(AMON_BASE_REAL, left, right) || (place->world == WORLD_EXPORT && op == AMON_OP_DIVIDE))
 		return AMON_BASE_REAL;
@@ -226,11 +227,11 @@ static bool check_shift(struct check *check, const struct amon_value *amount)
 
 	if (dimension.information || dimension.time) {
 		amon_error(check->diagnostics, amount->span, "a shift is by a plain number of bits, not by %s",
-			   check_value_text(check, amount));
+		           check_value_text(check, amount));
 		return false;
 	}
-	if (amount->kind == AMON_VALUE_INTEGER ? amount->integer >= 0 && amount->integer <= 63 :
-						 amount->type.bits && amount->type.bits <= 6)
+	if (amount->kind == AMON_VALUE_INTEGER ? amount->integer >= 0 && amount->integer <= 63
+	                                       : amount->type.bits && amount->type.bits <= 6)
 		return true;
 	error = amon_error(check->diagnostics, amount->span, "a shift is by 0 to 63 bits");
 	if (amount->kind != AMON_VALUE_INTEGER)
@@ -240,13 +241,13 @@ static bool check_shift(struct check *check, const struct amon_value *amount)
 
 /* The dimension of an operation on numbers. */
 static bool measure(const struct place *place, enum amon_operator op, struct amon_span span,
-		    const struct amon_value *left, const struct amon_value *right, struct amon_dimension *dimension)
+                    const struct amon_value *left, const struct amon_value *right, struct amon_dimension *dimension)
 {
 	switch (op) {
 	case AMON_OP_MULTIPLY:
 	case AMON_OP_DIVIDE:
 		return check_times(place->check, span, left->type.dimension, right->type.dimension,
-				   op == AMON_OP_MULTIPLY ? 1 : -1, dimension);
+		                   op == AMON_OP_MULTIPLY ? 1 : -1, dimension);
 	case AMON_OP_SHIFT_LEFT:
 	case AMON_OP_SHIFT_RIGHT:
 		*dimension = left->type.dimension;
@@ -265,15 +266,14 @@ static void warn_zero(const struct place *place, enum amon_operator op, const st
 }
 
 static struct amon_value *arithmetic(const struct place *place, enum amon_operator op, struct amon_span span,
-				     struct amon_value *left, struct amon_value *right)
+                                     struct amon_value *left, struct amon_value *right)
 {
 	struct amon_dimension dimension;
 
 	if (!want_operands(place->check, op, left, right) || !measure(place, op, span, left, right, &dimension))
 		return check_nothing(place->check, span);
 	warn_zero(place, op, right);
-	struct amon_type type =
-		check_number_type(base_of(place, op, left, right), dimension, bits_of(op, left, right));
+	struct amon_type type = check_number_type(base_of(place, op, left, right), dimension, bits_of(op, left, right));
 	return operation(place, op, span, type, left, right);
 }
 
@@ -285,7 +285,7 @@ static bool is_time(const struct amon_value *value)
 
 /* An instant minus an instant is a time; a time may be added to one or taken from it. */
 static struct amon_value *with_instant(const struct place *place, enum amon_operator op, struct amon_span span,
-				       struct amon_value *left, struct amon_value *right)
+                                       struct amon_value *left, struct amon_value *right)
 {
 	struct amon_type instant = { .base = AMON_BASE_TIME };
 	bool adds = op == AMON_OP_ADD || op == AMON_OP_SUBTRACT;
@@ -297,12 +297,12 @@ static struct amon_value *with_instant(const struct place *place, enum amon_oper
 	if (op == AMON_OP_ADD && is_time(left))
 		return operation(place, op, span, instant, left, right);
 	amon_error(place->check->diagnostics, span, "`%s` does not go with %s and %s", amon_operator_text(op),
-		   check_value_text(place->check, left), check_value_text(place->check, right));
+	           check_value_text(place->check, left), check_value_text(place->check, right));
 	return check_nothing(place->check, span);
 }
 
 struct amon_value *check_operate(const struct place *place, enum amon_operator op, struct amon_span span,
-				 struct amon_value *left, struct amon_value *right)
+                                 struct amon_value *left, struct amon_value *right)
 {
 	if (check_is_nothing(left) || check_is_nothing(right))
 		return check_nothing(place->check, span);
@@ -310,8 +310,8 @@ struct amon_value *check_operate(const struct place *place, enum amon_operator o
 		return logic(place, op, span, left, right);
 	if (is_compared(op))
 		return compare(place, op, span, left, right);
-	if (either(AMON_BASE_TIME, left, right) && (check_is_number(left) || check_is_number(right) ||
-						    both(AMON_BASE_TIME, left, right)))
+	if (either(AMON_BASE_TIME, left, right) &&
+	    (check_is_number(left) || check_is_number(right) || both(AMON_BASE_TIME, left, right)))
 		return with_instant(place, op, span, left, right);
 	return arithmetic(place, op, span, left, right);
 }
@@ -319,7 +319,7 @@ struct amon_value *check_operate(const struct place *place, enum amon_operator o
 /* --- two values of one kind */
 
 static bool alike_numbers(struct check *check, struct amon_span span, const struct amon_value *left,
-			  const struct amon_value *right, struct amon_type *type)
+                          const struct amon_value *right, struct amon_type *type)
 {
 	struct amon_dimension dimension;
 	bool real = either(AMON_BASE_REAL, left, right);
@@ -333,7 +333,7 @@ static bool alike_numbers(struct check *check, struct amon_span span, const stru
 }
 
 bool check_alike(struct check *check, struct amon_span span, const struct amon_value *left,
-		 const struct amon_value *right, struct amon_type *type)
+                 const struct amon_value *right, struct amon_type *type)
 {
 	if (check_is_number(left) && check_is_number(right))
 		return alike_numbers(check, span, left, right, type);
@@ -346,18 +346,17 @@ bool check_alike(struct check *check, struct amon_span span, const struct amon_v
 		complain_number(check, left->type.base == AMON_BASE_ROWS ? left : right);
 	else
 		amon_error(check->diagnostics, span, "%s and %s do not go together", check_value_text(check, left),
-			   check_value_text(check, right));
+		           check_value_text(check, right));
 	return false;
 }
 
 struct amon_value *check_choose(const struct place *place, struct amon_span span, struct amon_value *condition,
-				struct amon_value *yes, struct amon_value *no)
+                                struct amon_value *yes, struct amon_value *no)
 {
 	struct amon_type type;
 	bool fits = check_want_condition(place->check, condition);
 
-	if (!fits || check_is_nothing(yes) || check_is_nothing(no) ||
-	    !check_alike(place->check, span, yes, no, &type))
+	if (!fits || check_is_nothing(yes) || check_is_nothing(no) || !check_alike(place->check, span, yes, no, &type))
 		return check_nothing(place->check, span);
 	if (check_is_constant(condition))
 		return check_value_at(place->check, condition->integer ? yes : no, span);

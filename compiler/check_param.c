@@ -22,7 +22,8 @@ static bool want_constant(struct check *check, const struct amon_value *value)
 	if (check_is_constant(value))
 		return true;
 	if (!check_is_nothing(value))
-		amon_error(check->diagnostics, value->span, "a param is a constant: a number, a time, an address or a set");
+		amon_error(check->diagnostics, value->span,
+		           "a param is a constant: a number, a time, an address or a set");
 	return false;
 }
 
@@ -87,7 +88,7 @@ static const struct amon_syntax *parse_define(struct check *check, const struct 
 	    is_literal(param->value))
 		return param->value;
 	amon_error(check->diagnostics, (struct amon_span){ 0 }, "-D %s: `%s` is no number, time, address or set",
-		   define->name, define->value);
+	           define->name, define->value);
 	return NULL;
 }
 
@@ -114,7 +115,7 @@ static void read_define(const struct place *place, struct name *name, const stru
 		return;
 	}
 	amon_error(place->check->diagnostics, given.syntax->span, "`%s` is %s, not %s", name->text, kind_text(name),
-		   kind_text(&given));
+	           kind_text(&given));
 	amon_note(place->check->diagnostics, name->span, "the param is here");
 }
 
@@ -139,7 +140,7 @@ void check_defines(struct check *check, const struct block *block)
 			continue;
 		check_candidates_in(&candidates, block, NAME_PARAM);
 		check_suggest(amon_error(check->diagnostics, (struct amon_span){ 0 }, "-D %s: there is no such param",
-					 define->name),
-			      &candidates, define->name);
+		                         define->name),
+		              &candidates, define->name);
 	}
 }

@@ -56,13 +56,14 @@ struct amon_value *check_wheres(struct check *check, struct block *block)
 #define MILLISECOND 1000000
 
 /* A second one is refused. */
-static bool is_first(struct check *check, const struct amon_statement **first, const struct amon_statement *statement)
+static bool is_first(struct check *check, const struct amon_statement **first, const struct amon_statement *statement,
+                     const char *word)
 {
 	if (!*first) {
 		*first = statement;
 		return true;
 	}
-	amon_error(check->diagnostics, statement->head, "this stands twice");
+	amon_error(check->diagnostics, statement->head, "`%s` stands twice", word);
 	amon_note(check->diagnostics, (*first)->head, "the first is here");
 	return false;
 }
@@ -74,7 +75,9 @@ static void check_window(struct check *check, struct block *block, const struct 
 	struct amon_dimension dimension = value->type.dimension;
 
 	if (statement->keep)
-		check_later(check, statement->head, "`keep` comes");
+		check_later(check, statement->head, "`window ... keep` comes");
+	if (statement->reset)
+		check_later(check, statement->head, "`window ... reset` comes");
 	if (check_is_nothing(value))
 		return;
 	if (!check_is_constant(value) || value->type.base != AMON_BASE_INT || dimension.information ||
@@ -92,13 +95,13 @@ static bool check_clock(struct check *check, const struct block *block)
 	const struct amon_statement *first = NULL;
 
 	for (const struct amon_statement *statement = block->statement->body; statement; statement = statement->next) {
-		if (statement->kind != AMON_STATEMENT_CLOCK || !is_first(check, &first, statement))
+		if (statement->kind != AMON_STATEMENT_CLOCK || !is_first(check, &first, statement, "clock"))
 			continue;
 		if (strcmp(statement->word.text, "coarse"))
 			check_help(check,
-				   amon_error(check->diagnostics, statement->word.span, "there is no clock `%s`",
-					      statement->word.text),
-				   "`clock coarse` is the kernel's tick; without it, time is exact");
+			           amon_error(check->diagnostics, statement->word.span, "there is no clock `%s`",
+			                      statement->word.text),
+			           "`clock coarse` is the kernel's tick; without it, time is exact");
 	}
 	return first;
 }
@@ -108,7 +111,7 @@ static void check_settings(struct check *check, struct block *probe)
 	const struct amon_statement *first = NULL;
 
 	for (const struct amon_statement *statement = probe->statement->body; statement; statement = statement->next)
-		if (statement->kind == AMON_STATEMENT_WINDOW && is_first(check, &first, statement))
+		if (statement->kind == AMON_STATEMENT_WINDOW && is_first(check, &first, statement, "window"))
 			check_window(check, probe, statement);
 }
 
@@ -122,7 +125,7 @@ void check_metrics(struct check *check, struct block *block, struct amon_columns
 		check_metric(check, name);
 		if (metrics->count == limit)
 			amon_error(check->diagnostics, name->span, "a %s has at most %u metrics",
-				   block->table ? "table" : "section", limit);
+			           block->table ? "table" : "section", limit);
 		if (name->column->type.base != AMON_BASE_NONE)
 			check_columns_add(metrics, name->column);
 	}

@@ -4,8 +4,8 @@
 #include "check_internal.h"
 
 /*
- * Sets. The constants of a set become the ranges of one AMON_VALUE_IN; what is no constant (`53 in {udp.srcport, udp.dstport}`)
- * becomes comparisons beside it.
+ * Sets. The constants of a set become the ranges of one AMON_VALUE_IN; what is no constant (`53 in {udp.srcport,
+ * udp.dstport}`) becomes comparisons beside it.
  */
 
 /* --- reading a set */
@@ -49,7 +49,10 @@ static void add_named(const struct place *place, struct items *items, struct nam
 {
 	if (!check_use_name(place->check, name, span))
 		return;
-	for (const struct item *item = name->items->first; item && has_room(place->check, items, span); item = item->next)
+	if (name->items->count > AMON_MAX_NODES)
+		items->count = name->items->count; /* which has been said */
+	for (const struct item *item = name->items->first; item && has_room(place->check, items, span);
+	     item = item->next)
 		add_item(items, item->low, item->high, place->check);
 }
 
@@ -60,7 +63,8 @@ static void read_item(const struct place *place, struct items *items, const stru
 	if (is_set(name))
 		add_named(place, items, name, syntax->span);
 	else if (syntax->kind == AMON_SYNTAX_RANGE)
-		add_item(items, check_expression(place, syntax->left), check_expression(place, syntax->right), place->check);
+		add_item(items, check_expression(place, syntax->left), check_expression(place, syntax->right),
+		         place->check);
 	else
 		add_item(items, check_expression(place, syntax), NULL, place->check);
 }
@@ -222,7 +226,7 @@ static void add_member(struct membership *in, const struct item *item)
 	else if (in->left->type.base == AMON_BASE_INT && is_whole(item->low) && (!item->high || is_whole(item->high)))
 		add_number(in, item);
 	else if (check_is_address(in->left->type.base) && item->low->kind == AMON_VALUE_ADDRESS &&
-		 (!item->high || item->high->kind == AMON_VALUE_ADDRESS))
+	         (!item->high || item->high->kind == AMON_VALUE_ADDRESS))
 		add_address(in, item);
 	else
 		add_comparison(in, item);
@@ -232,9 +236,9 @@ static bool holds(const struct membership *in)
 {
 	for (uint32_t i = 0; i < in->count; i++) {
 		const struct amon_range *range = &in->ranges[i];
-		if (in->left->kind == AMON_VALUE_ADDRESS ?
-			    check_address_in(range, &in->left->address) :
-			    in->left->integer >= range->low && in->left->integer <= range->high)
+		if (in->left->kind == AMON_VALUE_ADDRESS
+		            ? check_address_in(range, &in->left->address)
+		            : in->left->integer >= range->low && in->left->integer <= range->high)
 			return true;
 	}
 	return false;
@@ -261,7 +265,7 @@ struct amon_value *check_in(const struct place *place, const struct amon_syntax 
 	struct membership in = { .place = place, .span = syntax->span, .left = left };
 	struct items *items = read_members(place, syntax->right);
 
-	if (check_is_nothing(left) || !items)
+	if (check_is_nothing(left) || !items || items->count > AMON_MAX_NODES)
 		return check_nothing(check, syntax->span);
 	if (left->type.base == AMON_BASE_BOOL || left->type.base == AMON_BASE_ROWS) {
 		amon_error(check->diagnostics, left->span, "%s lies in no set", check_value_text(check, left));

@@ -21,7 +21,9 @@ static void define_flow(struct check *check, struct block *block, const struct a
 	for (size_t i = 0; i < COUNT_OF(flow_fields); i++) {
 		struct amon_syntax *field = amon_new(check->arena, struct amon_syntax);
 
-		*field = (struct amon_syntax){ .kind = AMON_SYNTAX_NAME, .span = flow->span, .text = flow_fields[i], .depth = 1 };
+		*field = (struct amon_syntax){
+			.kind = AMON_SYNTAX_NAME, .span = flow->span, .text = flow_fields[i], .depth = 1
+		};
 		define_key(check, block, (struct amon_name){ flow_fields[i], flow->span }, field);
 	}
 }
@@ -46,8 +48,8 @@ static void complain_nameless(struct check *check, struct block *block, const st
 
 	if (!check_is_nothing(check_expression(&place, value)))
 		check_help(check, amon_error(check->diagnostics, value->span, "this key has no name"),
-			   "write `NAME = %.*s`", (int)(value->span.end - value->span.start),
-			   value->span.source->text + value->span.start);
+		           "write `NAME = %.*s`", (int)(value->span.end - value->span.start),
+		           value->span.source->text + value->span.start);
 	block->open = true; /* its name may be asked for */
 }
 
@@ -136,8 +138,8 @@ static void check_keys(struct check *check, struct block *block)
 			version = 1;
 	}
 	if (width + version > AMON_MAX_KEY)
-		amon_error(check->diagnostics, keys_span(block), "a table's key is at most %d bytes, not %u", AMON_MAX_KEY,
-			   width + version);
+		amon_error(check->diagnostics, keys_span(block), "a table's key is at most %d bytes, not %u",
+		           AMON_MAX_KEY, width + version);
 }
 
 /* --- attributes */
@@ -156,8 +158,8 @@ static void read_overflow(struct check *check, struct amon_table *table, const s
 		check_candidate(&candidates, "other");
 		check_candidate(&candidates, "drop");
 		check_suggest(amon_error(check->diagnostics, word->span, "`overflow` is `other` or `drop`, not `%s`",
-					 word->text),
-			      &candidates, word->text);
+		                         word->text),
+		              &candidates, word->text);
 	}
 }
 
@@ -219,7 +221,8 @@ void check_table(struct check *check, struct block *block)
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);
 	if (!has_metric(block) && !check_name_excused(check, block))
-		check_help(check, amon_error(check->diagnostics, block->statement->name.span, "table `%s` has no metric",
-					     table->name),
-			   "add `metric packets = count();`");
+		check_help(check,
+		           amon_error(check->diagnostics, block->statement->name.span, "table `%s` has no metric",
+		                      table->name),
+		           "add `metric packets = count();`");
 }

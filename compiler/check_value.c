@@ -2,7 +2,7 @@
 #include "check_internal.h"
 
 struct amon_value *check_value_new(struct check *check, enum amon_value_kind kind, struct amon_span span,
-				   struct amon_type type)
+                                   struct amon_type type)
 {
 	struct amon_value *value = amon_new(check->arena, struct amon_value);
 	value->kind = kind;
@@ -30,7 +30,7 @@ struct amon_value *check_integer(struct check *check, struct amon_span span, int
 struct amon_value *check_real(struct check *check, struct amon_span span, double real, struct amon_dimension dimension)
 {
 	struct amon_value *value =
-		check_value_new(check, AMON_VALUE_REAL, span, check_number_type(AMON_BASE_REAL, dimension, 0));
+	        check_value_new(check, AMON_VALUE_REAL, span, check_number_type(AMON_BASE_REAL, dimension, 0));
 	value->real = real;
 	return value;
 }
@@ -41,13 +41,13 @@ struct amon_value *check_bool(struct check *check, struct amon_span span, bool t
 }
 
 struct amon_value *check_unary(struct check *check, enum amon_value_kind kind, struct amon_span span,
-			       struct amon_type type, struct amon_value *left)
+                               struct amon_type type, struct amon_value *left)
 {
 	return check_binary(check, kind, span, type, left, NULL);
 }
 
 struct amon_value *check_binary(struct check *check, enum amon_value_kind kind, struct amon_span span,
-				struct amon_type type, struct amon_value *left, struct amon_value *right)
+                                struct amon_type type, struct amon_value *left, struct amon_value *right)
 {
 	struct amon_value *value = check_value_new(check, kind, span, type);
 	value->left = left;
@@ -73,8 +73,8 @@ struct amon_value *check_weigh(struct check *check, struct amon_value *value)
 	if (value->nodes <= AMON_MAX_NODES && value->depth <= AMON_MAX_DEPTH)
 		return value;
 	amon_error(check->diagnostics, value->span, "this is too large with all its lets written out: over %d %s",
-		   value->nodes > AMON_MAX_NODES ? AMON_MAX_NODES : AMON_MAX_DEPTH,
-		   value->nodes > AMON_MAX_NODES ? "values and operators" : "operators in each other");
+	           value->nodes > AMON_MAX_NODES ? AMON_MAX_NODES : AMON_MAX_DEPTH,
+	           value->nodes > AMON_MAX_NODES ? "values and operators" : "operators in each other");
 	return check_nothing(check, value->span);
 }
 

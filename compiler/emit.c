@@ -765,10 +765,10 @@ static const struct {
 	{ "WALK_NET", NET },
 	{ "WALK_IPV4", BIT(IPV4) },
 	{ "WALK_IPV6", BIT(IPV6) },
-	{ "WALK_L4", BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6) | BIT(L4_LEN) },
-	{ "WALK_TCP", BIT(TCP) | BIT(L4_LEN) },
-	{ "WALK_UDP", BIT(UDP) | BIT(L4_LEN) },
-	{ "WALK_SCTP", BIT(SCTP) | BIT(L4_LEN) },
+	{ "WALK_L4", BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6) },
+	{ "WALK_TCP", BIT(TCP) },
+	{ "WALK_UDP", BIT(UDP) },
+	{ "WALK_SCTP", BIT(SCTP) },
 	{ "WALK_ICMP", BIT(ICMP) },
 	{ "WALK_ICMPV6", BIT(ICMPV6) },
 };
@@ -960,7 +960,7 @@ static const struct {
 	const char *file;
 	uint32_t walked;
 } transport_templates[] = {
-	{ "tcp.h", BIT(TCP) | BIT(L4_LEN) },   { "udp.h", BIT(UDP) | BIT(L4_LEN) }, { "sctp.h", BIT(SCTP) | BIT(L4_LEN) },
+	{ "tcp.h", BIT(TCP) },   { "udp.h", BIT(UDP) }, { "sctp.h", BIT(SCTP) },
 	{ "icmp.h", BIT(ICMP) },	       { "icmpv6.h", BIT(ICMPV6) },
 };
 

@@ -250,6 +250,9 @@ static void plan_walk(struct amon_plan *plan)
 		for (size_t r = 0; r < 3; r++)
 			late |= field->reads[r].late;
 	}
+	/* l4.len is behind whichever transport header there is */
+	if (walked & BIT(L4_LEN))
+		walked |= BIT(TCP) | BIT(UDP) | BIT(SCTP);
 	for (int layer = AMON_LAYER_COUNT - 1; layer >= 0; layer--)
 		if (walked & AMON_LAYER_BIT(layer))
 			walked |= amon_layer_below(layer);

@@ -8,8 +8,8 @@
 #include "types.h"
 
 /*
- * THE table of units: what `unit NAME` may stand behind, and how nanoseconds become it. Bits and bytes are both information
- * and are not converted.
+ * THE table of units: what `unit NAME` may stand behind, and how nanoseconds become it. Bits and bytes are both
+ * information and are not converted.
  */
 struct amon_unit {
 	const char *name;
@@ -22,8 +22,8 @@ struct amon_unit {
 extern const struct amon_unit amon_units[];
 
 /**
- * The unit of that name. Besides the rows of the table, every NAME_per_second is a unit of a number by time; it is put into
- * *rate, which must live as long as the result. NULL where there is none.
+ * The unit of that name. Besides the rows of the table, every NAME_per_second is a unit of a number by time; it is put
+ * into *rate, which must live as long as the result. NULL where there is none.
  */
 const struct amon_unit *amon_unit_find(const char *name, struct amon_unit *rate);
 

@@ -5,11 +5,11 @@
 
 #include "compiler/arena.h"
 
-static struct amon_cell real_cell(double real)
+static struct amon_cell real_cell(long double real)
 {
-	if (!isfinite(real))
+	if (!isfinite((double)real))
 		return (struct amon_cell){ .kind = AMON_CELL_NULL };
-	return (struct amon_cell){ .kind = AMON_CELL_REAL, .real = real };
+	return (struct amon_cell){ .kind = AMON_CELL_REAL, .real = (double)real };
 }
 
 static bool converts(const struct amon_export_column *column)
@@ -17,10 +17,10 @@ static bool converts(const struct amon_export_column *column)
 	return column->divisor != 1 || column->multiplier != 1;
 }
 
-/* An integer is whole until here, and so is rounded once. */
-static double convert(const struct amon_export_column *column, long double number)
+/* An integer is whole until here, so that it is rounded once. */
+static long double convert(const struct amon_export_column *column, long double number)
 {
-	return (double)(number * column->multiplier / column->divisor);
+	return number * column->multiplier / column->divisor;
 }
 
 static long double number_of(const struct amon_result *result)
@@ -78,6 +78,24 @@ static struct amon_cell result_cell(const struct amon_document *document, const 
 	return number_cell(column, result);
 }
 
+/*
+ * A rate: the quotient and its unit are rounded once, so that 2400 bits in ten seconds are 240 bits per second, and not
+ * 239.99999999999997.
+ */
+static bool is_rate(const struct amon_export_column *column)
+{
+	return column->kind == AMON_COLUMN_DERIVE && converts(column) && column->value->kind == AMON_VALUE_BINARY &&
+	       column->value->op == AMON_OP_DIVIDE;
+}
+
+static struct amon_cell rate_cell(const struct amon_evaluation *evaluation, const struct amon_export_column *column)
+{
+	struct amon_result left = amon_evaluate(evaluation, column->value->left);
+	struct amon_result right = amon_evaluate(evaluation, column->value->right);
+
+	return real_cell(convert(column, number_of(&left)) / number_of(&right));
+}
+
 /* --- histograms */
 
 static uint32_t count_buckets(const struct amon_export_column *column, const void *record)
@@ -95,7 +113,7 @@ static struct amon_bucket_cell bucket_cell(const struct amon_export_column *colu
 	struct amon_bucket_cell cell = { .count = count };
 
 	cell.last = !amon_bucket_edge(&column->buckets, index, &cell.le);
-	cell.le_real = convert(column, is_signed ? (long double)(int64_t)cell.le : (long double)cell.le);
+	cell.le_real = (double)convert(column, is_signed ? (long double)(int64_t)cell.le : (long double)cell.le);
 	return cell;
 }
 
@@ -133,5 +151,7 @@ struct amon_cell amon_cell_of(struct amon_document *document, const struct amon_
 			.histogram = histogram_cell(document->arena, exported, row->record),
 		};
 	result = amon_row_result(evaluation, row, column);
+	if (result.kind == AMON_RESULT_REAL && is_rate(exported))
+		return rate_cell(evaluation, exported);
 	return result_cell(document, exported, &result);
 }

@@ -493,34 +493,32 @@ static bool is_dead(const char *directory)
 	return link >= 0 && bpf_obj_get_info_by_fd(link, &info, &size) == 0 && info.xdp.ifindex == 0;
 }
 
-static int remove_dead_directories(void)
+/* Of interfaces that are gone, whichever they were. */
+static void remove_dead_directories(void)
 {
 	DIR *entries = opendir(PINS);
-	int removed = 0;
 
 	if (!entries)
-		return 0;
+		return;
 	for (const struct dirent *entry; (entry = readdir(entries));) {
 		char directory[384];
 		snprintf(directory, sizeof(directory), PINS "/%s", entry->d_name);
-		if (entry->d_name[0] == '.' || !is_dead(directory))
-			continue;
-		remove_directory(directory);
-		removed++;
+		if (entry->d_name[0] != '.' && is_dead(directory))
+			remove_directory(directory);
 	}
 	closedir(entries);
-	return removed;
 }
 
 int amon_xdp_sweep(int ifindex)
 {
 	__attribute__((cleanup(close_chain))) struct chain chain;
-	int removed = remove_dead_directories();
+	int removed;
 
+	remove_dead_directories();
 	/* a foreign program on the hook: nothing of amon's can be there */
 	if (open_chain("", ifindex, &chain, NULL) || chain.root < 0)
-		return removed;
-	removed += remove_dead(&chain);
+		return 0;
+	removed = remove_dead(&chain);
 	removed += remove_unknown_pins(&chain);
 	return removed + remove_empty_root(&chain);
 }

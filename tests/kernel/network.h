@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define NETWORK_PROTOCOL 0x88b5 /* for experiments: no stack answers it */
-#define NETWORK_FRAME	 100
+#define NETWORK_FRAME    100
 
 /** True where tests may use BPF and make namespaces. */
 static inline bool network_allowed(void)
@@ -70,8 +70,8 @@ static inline int network_new(void)
 static inline int network_socket(const char *interface)
 {
 	struct sockaddr_ll address = { .sll_family = AF_PACKET,
-				       .sll_protocol = 0,
-				       .sll_ifindex = (int)if_nametoindex(interface) };
+		                       .sll_protocol = 0,
+		                       .sll_ifindex = (int)if_nametoindex(interface) };
 	int packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
 	if (packet >= 0 && bind(packet, (struct sockaddr *)&address, sizeof(address))) {

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Probe arp, made by amonc 0.1.0; do not edit. */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef _Bool bool;
+
+#define SEC(name)	    __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __always_inline	    inline __attribute__((always_inline))
+#define __noinline	    __attribute__((noinline))
+#define ntohs(x)	    __builtin_bswap16(x)
+#define ntohl(x)	    __builtin_bswap32(x)
+#define htons(x)	    __builtin_bswap16(x)
+#define htonl(x)	    __builtin_bswap32(x)
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_PASS = 2 };
+
+enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
+static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
+static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
+
+/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+const volatile __u32 amon_replay;
+struct {
+	__u64 time;
+	__u32 length, captured;
+} amon_frame SEC(".data.replay");
+
+/* Headers that a packet has */
+enum {
+	ETH = 1 << 0,
+	ARP = 1 << 7,
+	ARP_IPV4 = 1 << 8,
+};
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, ARP_TRUNCATED };
+
+struct counter {
+	__u64 packets, bytes;
+};
+
+/* The ledger, in which every packet is found again. */
+static __always_inline void ledger_add(struct counter *counter, __u64 packets, __u64 bytes)
+{
+	counter->packets += packets;
+	counter->bytes += bytes * packets;
+}
+
+/* What the spec reads of a packet, in host byte order but for addresses */
+struct packet {
+	__u64 time;
+	__u32 layers, cause;
+	__u32 at; /* the parser's */
+	__u32 frame_len;
+	__u8 eth_src[6];
+	__u8 arp_src_hw_mac[6];
+	__be32 arp_src_proto_ipv4;
+};
+
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+};
+
+static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(c->ctx, at, to, size);
+}
+
+/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured)
+		return 0;
+	if (h + size <= c->end)
+		return h;
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/*
+ * The verifier would follow each combination of headers apart. A trip through memory that it does not track
+ * makes them one.
+ */
+static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+{
+	*(volatile __u32 *)&c->p->at = at;
+	return *(volatile __u32 *)&c->p->at;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+static __always_inline __u32 ethernet(struct cursor *c)
+{
+	struct ethernet copy;
+	const struct ethernet *h = header(c, 0, &copy, sizeof(copy));
+
+	if (!h)
+		return ETH_TRUNCATED;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	c->p->layers |= ETH;
+	__builtin_memcpy(c->p->eth_src, h->src, 6);
+	return 0;
+}
+
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag = 0;
+
+	for (; tag < 2 && is_vlan(c->type); tag++) {
+		struct vlan copy;
+		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+	}
+	return 0;
+}
+
+struct arp {
+	__be16 hw_type, proto_type;
+	__u8 hw_size, proto_size;
+	__be16 opcode;
+};
+struct arp_ipv4 {
+	struct arp arp;
+	__u8 src_hw[6];
+	__be16 src_proto[2];
+	__u8 dst_hw[6];
+	__be16 dst_proto[2];
+};
+
+static __always_inline __be32 unaligned32(const __be16 *half)
+{
+	return half[0] | (__be32)half[1] << 16;
+}
+
+static __always_inline __u32 arp_ipv4(struct cursor *c)
+{
+	struct arp_ipv4 copy;
+	const struct arp_ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return ARP_TRUNCATED;
+	c->p->layers |= ARP_IPV4;
+	__builtin_memcpy(c->p->arp_src_hw_mac, h->src_hw, 6);
+	c->p->arp_src_proto_ipv4 = unaligned32(h->src_proto);
+	return 0;
+}
+
+static __always_inline __u32 arp(struct cursor *c)
+{
+	struct arp copy;
+	const struct arp *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return ARP_TRUNCATED;
+	c->p->layers |= ARP;
+	if (h->hw_size == 6 && h->proto_size == 4 && h->proto_type == htons(0x0800))
+		return arp_ipv4(c);
+	return 0;
+}
+
+/* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
+static __always_inline __u32 parse(struct cursor *c)
+{
+	__u32 cause;
+
+	cause = ethernet(c);
+	if (cause)
+		return cause;
+	if (is_vlan(c->type)) {
+		cause = vlan(c);
+		if (cause)
+			return cause;
+		c->at = forget(c, c->at);
+		if (c->at > 64)
+			return WHOLE;
+	}
+	if (c->type == 0x0806 || c->type == 0x8035)
+		return arp(c);
+	return WHOLE;
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+	};
+
+	if (!p)
+		return WHOLE;
+	c.wire = amon_replay ? amon_frame.length : p->frame_len;
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return parse(&c);
+}
+
+struct ingress_senders_key {
+	__be32 address;
+};
+
+struct ingress_senders_row {
+	__u8 first[6];
+	__u64 first_time;
+	__u64 forged;
+	__u8 has_first;
+};
+
+static const struct ingress_senders_row ingress_senders_row_new;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ingress_senders_key);
+	__type(value, struct ingress_senders_row);
+} ingress_senders_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_senders_row);
+} ingress_senders_other SEC(".maps");
+
+struct ingress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[3];
+	struct counter senders_selected;
+	struct counter senders_in_rows;
+	struct counter senders_other;
+	struct counter senders_no_key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_metrics);
+} ingress_metrics SEC(".maps");
+
+/* The next probe on the hook */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} amon_next SEC(".maps");
+
+static __always_inline __u64 mac_number(const volatile __u8 *a)
+{
+	return (__u64)a[0] << 40 | (__u64)a[1] << 32 | (__u64)a[2] << 24 | (__u64)a[3] << 16 | (__u64)a[4] << 8 | a[5];
+}
+
+/* True where this packet is the first so far; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+{
+	if (*has && now >= *time)
+		return 0;
+	*time = now;
+	*has = 1;
+	return 1;
+}
+
+/* table senders by address = arp.src.proto_ipv4 size 4Ki overflow other */
+static __always_inline void count_ingress_senders(const struct packet *p, struct ingress_metrics *m)
+{
+	__u32 zero = 0;
+	struct ingress_senders_key key;
+	struct ingress_senders_row *row;
+
+	ledger_add(&m->senders_selected, 1, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	if (!(p->layers & ARP_IPV4)) {
+		ledger_add(&m->senders_no_key, 1, p->frame_len);
+		return;
+	}
+	key.address = p->arp_src_proto_ipv4;
+	row = bpf_map_lookup_elem(&ingress_senders_rows, &key);
+	if (!row) {
+		bpf_map_update_elem(&ingress_senders_rows, &key, &ingress_senders_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&ingress_senders_rows, &key);
+	}
+	if (row) {
+		ledger_add(&m->senders_in_rows, 1, p->frame_len);
+	} else {
+		ledger_add(&m->senders_other, 1, p->frame_len);
+		row = bpf_map_lookup_elem(&ingress_senders_other, &zero);
+		if (!row)
+			return;
+	}
+	/* metric first = first(arp.src.hw_mac); */
+	if (is_first(&row->first_time, &row->has_first, p->time))
+		__builtin_memcpy(row->first, (const void *)p->arp_src_hw_mac, 6);
+	/* metric forged = count() where arp.src.hw_mac != eth.src; */
+	if (!(mac_number(p->arp_src_hw_mac) == mac_number(p->eth_src)))
+		row->forged++;
+}
+
+/* ingress xdp */
+static __always_inline void count_ingress(const struct packet *p)
+{
+	struct ingress_metrics *m;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
+	if (!m)
+		return;
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 3)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	if (!(p->layers & ARP))
+		return;
+	ledger_add(&m->selected, 1, p->frame_len);
+	count_ingress_senders(p, m);
+}
+
+static __always_inline void sections_xdp(struct packet *p)
+{
+	count_ingress(p);
+}
+
+SEC("xdp.frags")
+int amon_xdp(struct xdp_md *xdp)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	p->time = amon_replay ? amon_frame.time : bpf_ktime_get_ns();
+	p->cause = parse_xdp(xdp, p);
+	sections_xdp(p);
+	bpf_tail_call(xdp, &amon_next, 0);
+	return XDP_PASS;
+}
+
+char amon_license[] SEC("license") = "Dual BSD/GPL";

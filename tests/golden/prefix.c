@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Probe networks, made by amonc 0.1.0; do not edit. */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef _Bool bool;
+
+#define SEC(name)	    __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __always_inline	    inline __attribute__((always_inline))
+#define __noinline	    __attribute__((noinline))
+#define ntohs(x)	    __builtin_bswap16(x)
+#define ntohl(x)	    __builtin_bswap32(x)
+#define htons(x)	    __builtin_bswap16(x)
+#define htonl(x)	    __builtin_bswap32(x)
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_PASS = 2 };
+
+enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
+static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
+static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
+
+/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+const volatile __u32 amon_replay;
+struct {
+	__u64 time;
+	__u32 length, captured;
+} amon_frame SEC(".data.replay");
+
+/* Headers that a packet has */
+enum {
+	IPV4 = 1 << 9,
+	IPV6 = 1 << 10,
+};
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH };
+
+struct counter {
+	__u64 packets, bytes;
+};
+
+/* The ledger, in which every packet is found again. */
+static __always_inline void ledger_add(struct counter *counter, __u64 packets, __u64 bytes)
+{
+	counter->packets += packets;
+	counter->bytes += bytes * packets;
+}
+
+/* What the spec reads of a packet, in host byte order but for addresses */
+struct packet {
+	__u32 layers, cause;
+	__u32 at; /* the parser's */
+	__u32 frame_len;
+	__be32 net_src[4];
+	__be32 net_dst[4];
+	__u8 net_version;
+	__u32 net_len;
+};
+
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+};
+
+static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(c->ctx, at, to, size);
+}
+
+/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured)
+		return 0;
+	if (h + size <= c->end)
+		return h;
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/*
+ * The verifier would follow each combination of headers apart. A trip through memory that it does not track
+ * makes them one.
+ */
+static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+{
+	*(volatile __u32 *)&c->p->at = at;
+	return *(volatile __u32 *)&c->p->at;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+static __always_inline __u32 ethernet(struct cursor *c)
+{
+	struct ethernet copy;
+	const struct ethernet *h = header(c, 0, &copy, sizeof(copy));
+
+	if (!h)
+		return ETH_TRUNCATED;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	return 0;
+}
+
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag = 0;
+
+	for (; tag < 2 && is_vlan(c->type); tag++) {
+		struct vlan copy;
+		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+	}
+	return 0;
+}
+
+struct pppoe {
+	__u8 version_type, code;
+	__be16 session_id, length, protocol;
+};
+
+static __always_inline __u32 pppoe(struct cursor *c)
+{
+	struct pppoe copy;
+	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return PPPOE_TRUNCATED;
+	c->type = h->protocol == htons(0x0021) ? 0x0800 : h->protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+/* Four labels at most; what is behind the last is told by its first half byte. */
+static __always_inline __u32 mpls(struct cursor *c)
+{
+	__u32 label;
+
+	c->type = 0;
+	for (label = 0; label < 4; label++) {
+		__be32 copy;
+		const __be32 *h = header(c, c->at, &copy, sizeof(copy));
+		const __u8 *next;
+		__u32 entry;
+		__u8 first;
+
+		if (!h)
+			return MPLS_TRUNCATED;
+		entry = ntohl(*h);
+		c->at += sizeof(*h);
+		next = header(c, c->at, &first, sizeof(first));
+		if (!next)
+			return 0;
+		if (entry & 0x100) {
+			c->type = *next >> 4 == 4 ? 0x0800 : *next >> 4 == 6 ? 0x86dd : 0;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 tot_len, id, frag_off;
+	__u8 ttl, protocol;
+	__be16 check;
+	__be32 saddr, daddr;
+};
+
+static __always_inline __u32 ipv4(struct cursor *c)
+{
+	struct ipv4 copy;
+	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+	__u32 size, length;
+
+	if (!h)
+		return IP_TRUNCATED;
+	size = (h->version_ihl & 15) * 4;
+	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
+		return IP_HEADER;
+	if (c->at + size > c->captured)
+		return IP_TRUNCATED;
+	/* a sender that leaves segmentation to the card may leave the length out */
+	length = ntohs(h->tot_len) ?: c->wire - c->at;
+	c->p->layers |= IPV4;
+	c->p->net_src[0] = h->saddr;
+	c->p->net_dst[0] = h->daddr;
+	c->p->net_version = 4;
+	c->p->net_len = length;
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return 0;
+}
+
+struct ipv6 {
+	__be32 version_flow;
+	__be16 payload_len;
+	__u8 next_header, hop_limit;
+	__be32 saddr[4], daddr[4];
+};
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return IP_TRUNCATED;
+	if (ntohl(h->version_flow) >> 28 != 6)
+		return IP_HEADER;
+	c->length = ntohs(h->payload_len) + sizeof(*h);
+	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
+	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
+	c->p->layers |= IPV6;
+	__builtin_memcpy(c->p->net_src, h->saddr, 16);
+	__builtin_memcpy(c->p->net_dst, h->daddr, 16);
+	c->p->net_version = 6;
+	c->p->net_len = c->length;
+	c->proto = h->next_header;
+	c->fragment = c->later = 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+/* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
+static __always_inline __u32 parse(struct cursor *c)
+{
+	__u32 cause;
+
+	cause = ethernet(c);
+	if (cause)
+		return cause;
+	if (is_vlan(c->type) || c->type == 0x8864 || c->type == 0x8847) {
+		cause = vlan(c);
+		if (!cause && c->type == 0x8864)
+			cause = pppoe(c);
+		else if (!cause && c->type == 0x8847)
+			cause = mpls(c);
+		if (cause)
+			return cause;
+		c->at = forget(c, c->at);
+		if (c->at > 64)
+			return WHOLE;
+	}
+	if (c->type == 0x0800)
+		cause = ipv4(c);
+	else if (c->type == 0x86dd)
+		cause = ipv6(c);
+	else
+		return WHOLE;
+	if (cause)
+		return cause;
+	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
+	return WHOLE;
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+	};
+
+	if (!p)
+		return WHOLE;
+	c.wire = amon_replay ? amon_frame.length : p->frame_len;
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return parse(&c);
+}
+
+struct ingress_networks_key {
+	__be32 network[4];
+	__u8 net_version;
+	__u8 padding[3];
+};
+
+struct ingress_networks_row {
+	__u64 bytes;
+};
+
+static const struct ingress_networks_row ingress_networks_row_new;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ingress_networks_key);
+	__type(value, struct ingress_networks_row);
+} ingress_networks_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_networks_row);
+} ingress_networks_other SEC(".maps");
+
+struct ingress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[7];
+	struct counter networks_selected;
+	struct counter networks_in_rows;
+	struct counter networks_other;
+	struct counter networks_no_key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_metrics);
+} ingress_metrics SEC(".maps");
+
+/* The next probe on the hook */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} amon_next SEC(".maps");
+
+/* table networks by network = prefix(net.src, 24, 48) size 4Ki overflow other */
+static __always_inline void count_ingress_networks(const struct packet *p, struct ingress_metrics *m)
+{
+	__u32 zero = 0;
+	struct ingress_networks_key key;
+	struct ingress_networks_row *row;
+
+	ledger_add(&m->networks_selected, 1, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	const __be32 x1[4] = { p->net_src[0] & (p->net_version == 4 ? htonl(0xffffff00) : htonl(0xffffffff)), p->net_src[1] & (p->net_version == 4 ? htonl(0x00000000) : htonl(0xffff0000)), p->net_src[2] & htonl(0x00000000), p->net_src[3] & htonl(0x00000000) };
+	__builtin_memcpy(key.network, (const void *)x1, 16);
+	key.net_version = p->net_version;
+	row = bpf_map_lookup_elem(&ingress_networks_rows, &key);
+	if (!row) {
+		bpf_map_update_elem(&ingress_networks_rows, &key, &ingress_networks_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&ingress_networks_rows, &key);
+	}
+	if (row) {
+		ledger_add(&m->networks_in_rows, 1, p->frame_len);
+	} else {
+		ledger_add(&m->networks_other, 1, p->frame_len);
+		row = bpf_map_lookup_elem(&ingress_networks_other, &zero);
+		if (!row)
+			return;
+	}
+	/* metric bytes = sum(net.len) unit bytes; */
+	row->bytes += p->net_len;
+}
+
+/* ingress xdp */
+static __always_inline void count_ingress(const struct packet *p)
+{
+	struct ingress_metrics *m;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
+	if (!m)
+		return;
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 7)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	if (!((p->layers & (IPV4 | IPV6)) && ((p->net_version == 4 && (p->net_dst[0] & htonl(0xff000000)) == htonl(0x0a000000)) || (p->net_version == 6 && (p->net_dst[0] & htonl(0xfe000000)) == htonl(0xfc000000)))))
+		return;
+	ledger_add(&m->selected, 1, p->frame_len);
+	count_ingress_networks(p, m);
+}
+
+static __always_inline void sections_xdp(struct packet *p)
+{
+	count_ingress(p);
+}
+
+SEC("xdp.frags")
+int amon_xdp(struct xdp_md *xdp)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	p->cause = parse_xdp(xdp, p);
+	sections_xdp(p);
+	bpf_tail_call(xdp, &amon_next, 0);
+	return XDP_PASS;
+}
+
+char amon_license[] SEC("license") = "Dual BSD/GPL";

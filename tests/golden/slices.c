@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Probe slices, made by amonc 0.1.0; do not edit. */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef _Bool bool;
+
+#define SEC(name)	    __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __always_inline	    inline __attribute__((always_inline))
+#define __noinline	    __attribute__((noinline))
+#define ntohs(x)	    __builtin_bswap16(x)
+#define ntohl(x)	    __builtin_bswap32(x)
+#define htons(x)	    __builtin_bswap16(x)
+#define htonl(x)	    __builtin_bswap32(x)
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_PASS = 2 };
+
+enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
+static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
+static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
+
+/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+const volatile __u32 amon_replay;
+struct {
+	__u64 time;
+	__u32 length, captured;
+} amon_frame SEC(".data.replay");
+
+/* Headers that a packet has */
+enum {
+	UDP = 1 << 17,
+};
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, UDP_TRUNCATED };
+
+struct counter {
+	__u64 packets, bytes;
+};
+
+/* The ledger, in which every packet is found again. */
+static __always_inline void ledger_add(struct counter *counter, __u64 packets, __u64 bytes)
+{
+	counter->packets += packets;
+	counter->bytes += bytes * packets;
+}
+
+/* What the spec reads of a packet, in host byte order but for addresses */
+struct packet {
+	__s64 udp_payload_2_1;
+	__s64 udp_payload_0_2;
+	__u32 layers, cause;
+	__u32 at; /* the parser's */
+	__u32 frame_len;
+	__u16 udp_dstport;
+	bool has_udp_payload_2_1;
+	bool has_udp_payload_0_2;
+};
+
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+};
+
+static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(c->ctx, at, to, size);
+}
+
+/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured)
+		return 0;
+	if (h + size <= c->end)
+		return h;
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/*
+ * The verifier would follow each combination of headers apart. A trip through memory that it does not track
+ * makes them one.
+ */
+static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+{
+	*(volatile __u32 *)&c->p->at = at;
+	return *(volatile __u32 *)&c->p->at;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+static __always_inline __u32 ethernet(struct cursor *c)
+{
+	struct ethernet copy;
+	const struct ethernet *h = header(c, 0, &copy, sizeof(copy));
+
+	if (!h)
+		return ETH_TRUNCATED;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	return 0;
+}
+
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag = 0;
+
+	for (; tag < 2 && is_vlan(c->type); tag++) {
+		struct vlan copy;
+		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+	}
+	return 0;
+}
+
+struct pppoe {
+	__u8 version_type, code;
+	__be16 session_id, length, protocol;
+};
+
+static __always_inline __u32 pppoe(struct cursor *c)
+{
+	struct pppoe copy;
+	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return PPPOE_TRUNCATED;
+	c->type = h->protocol == htons(0x0021) ? 0x0800 : h->protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+/* Four labels at most; what is behind the last is told by its first half byte. */
+static __always_inline __u32 mpls(struct cursor *c)
+{
+	__u32 label;
+
+	c->type = 0;
+	for (label = 0; label < 4; label++) {
+		__be32 copy;
+		const __be32 *h = header(c, c->at, &copy, sizeof(copy));
+		const __u8 *next;
+		__u32 entry;
+		__u8 first;
+
+		if (!h)
+			return MPLS_TRUNCATED;
+		entry = ntohl(*h);
+		c->at += sizeof(*h);
+		next = header(c, c->at, &first, sizeof(first));
+		if (!next)
+			return 0;
+		if (entry & 0x100) {
+			c->type = *next >> 4 == 4 ? 0x0800 : *next >> 4 == 6 ? 0x86dd : 0;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 tot_len, id, frag_off;
+	__u8 ttl, protocol;
+	__be16 check;
+	__be32 saddr, daddr;
+};
+
+static __always_inline __u32 ipv4(struct cursor *c)
+{
+	struct ipv4 copy;
+	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+	__u32 size, length;
+
+	if (!h)
+		return IP_TRUNCATED;
+	size = (h->version_ihl & 15) * 4;
+	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
+		return IP_HEADER;
+	if (c->at + size > c->captured)
+		return IP_TRUNCATED;
+	/* a sender that leaves segmentation to the card may leave the length out */
+	length = ntohs(h->tot_len) ?: c->wire - c->at;
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return 0;
+}
+
+struct ipv6 {
+	__be32 version_flow;
+	__be16 payload_len;
+	__u8 next_header, hop_limit;
+	__be32 saddr[4], daddr[4];
+};
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return IP_TRUNCATED;
+	if (ntohl(h->version_flow) >> 28 != 6)
+		return IP_HEADER;
+	c->length = ntohs(h->payload_len) + sizeof(*h);
+	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
+	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
+	c->proto = h->next_header;
+	c->fragment = c->later = 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+struct extension {
+	__u8 next_header, length;
+	__be16 offset_flags;
+	__be32 id;
+};
+
+/* Hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6 (RFC 7045). */
+static __always_inline bool is_extension(__u8 proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60 || proto == 135 ||
+	       proto == 139 || proto == 140;
+}
+
+/* Eight extension headers at most. */
+static __always_inline __u32 extensions(struct cursor *c)
+{
+	__u32 i;
+
+	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
+		struct extension copy;
+		const struct extension *h;
+		__u32 size;
+
+		c->at = forget(c, c->at);
+		if (c->at > 20000)
+			return 0;
+		if (c->at + sizeof(*h) > c->limit)
+			return EXTENSION_TRUNCATED;
+		h = header(c, c->at, &copy, sizeof(copy));
+		if (!h)
+			return EXTENSION_TRUNCATED;
+		size = 8 + h->length * 8;
+		if (c->proto == 51)
+			size = 8 + h->length * 4;
+		if (c->proto == 44) {
+			size = 8;
+			c->fragment = h->offset_flags & htons(0xfff9);
+			c->later = h->offset_flags & htons(0xfff8);
+		}
+		c->proto = h->next_header;
+		c->at += size;
+	}
+	c->at = forget(c, c->at);
+	return 0;
+}
+
+/* `width` bytes at `at`, big-endian; false where they are not all in the IP packet. */
+static __always_inline bool slice(const struct cursor *c, __u32 at, __u32 width, __s64 *value)
+{
+	__u64 copy = 0;
+	const __u8 *h;
+	__u32 i;
+
+	if (at > 32768 || at + width > c->limit)
+		return 0;
+	h = header(c, at, &copy, width);
+	if (!h)
+		return 0;
+	copy = 0;
+	for (i = 0; i < width; i++)
+		copy = copy << 8 | h[i];
+	*value = copy;
+	return 1;
+}
+
+struct udp {
+	__be16 source, dest, length, check;
+};
+
+static __always_inline __u32 udp(struct cursor *c)
+{
+	struct udp copy;
+	const struct udp *h;
+
+	if (c->at + sizeof(*h) > c->limit)
+		return UDP_TRUNCATED;
+	h = header(c, c->at, &copy, sizeof(copy));
+	if (!h)
+		return UDP_TRUNCATED;
+	c->p->layers |= UDP;
+	c->p->udp_dstport = ntohs(h->dest);
+	c->at += sizeof(*h);
+	c->p->has_udp_payload_2_1 = slice(c, c->at + 2, 1, &c->p->udp_payload_2_1);
+	c->p->has_udp_payload_0_2 = slice(c, c->at + 0, 2, &c->p->udp_payload_0_2);
+	return 0;
+}
+
+/* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
+static __always_inline __u32 parse(struct cursor *c)
+{
+	__u32 cause;
+
+	cause = ethernet(c);
+	if (cause)
+		return cause;
+	if (is_vlan(c->type) || c->type == 0x8864 || c->type == 0x8847) {
+		cause = vlan(c);
+		if (!cause && c->type == 0x8864)
+			cause = pppoe(c);
+		else if (!cause && c->type == 0x8847)
+			cause = mpls(c);
+		if (cause)
+			return cause;
+		c->at = forget(c, c->at);
+		if (c->at > 64)
+			return WHOLE;
+	}
+	if (c->type == 0x0800)
+		cause = ipv4(c);
+	else if (c->type == 0x86dd)
+		cause = ipv6(c);
+	else
+		return WHOLE;
+	if (cause)
+		return cause;
+	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
+	if (c->type == 0x86dd && is_extension(c->proto)) {
+		cause = extensions(c);
+		if (c->at > 20000)
+			return WHOLE;
+	}
+	if (cause)
+		return cause;
+	if (c->later) {
+		return WHOLE;
+	}
+	if (c->proto == 17)
+		return udp(c);
+	return WHOLE;
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+	};
+
+	if (!p)
+		return WHOLE;
+	c.wire = amon_replay ? amon_frame.length : p->frame_len;
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return parse(&c);
+}
+
+struct ingress_ids_key {
+	__u16 id;
+};
+
+struct ingress_ids_row {
+	__u64 packets;
+};
+
+static const struct ingress_ids_row ingress_ids_row_new;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct ingress_ids_key);
+	__type(value, struct ingress_ids_row);
+} ingress_ids_rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_ids_row);
+} ingress_ids_other SEC(".maps");
+
+struct ingress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[9];
+	struct counter ids_selected;
+	struct counter ids_in_rows;
+	struct counter ids_other;
+	struct counter ids_no_key;
+	__u64 queries;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_metrics);
+} ingress_metrics SEC(".maps");
+
+/* The next probe on the hook */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} amon_next SEC(".maps");
+
+/* table ids by id = udp.payload[0:2] size 1Ki overflow other */
+static __always_inline void count_ingress_ids(const struct packet *p, struct ingress_metrics *m)
+{
+	__u32 zero = 0;
+	struct ingress_ids_key key;
+	struct ingress_ids_row *row;
+
+	ledger_add(&m->ids_selected, 1, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	if (!p->has_udp_payload_0_2) {
+		ledger_add(&m->ids_no_key, 1, p->frame_len);
+		return;
+	}
+	key.id = p->udp_payload_0_2;
+	row = bpf_map_lookup_elem(&ingress_ids_rows, &key);
+	if (!row) {
+		bpf_map_update_elem(&ingress_ids_rows, &key, &ingress_ids_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&ingress_ids_rows, &key);
+	}
+	if (row) {
+		ledger_add(&m->ids_in_rows, 1, p->frame_len);
+	} else {
+		ledger_add(&m->ids_other, 1, p->frame_len);
+		row = bpf_map_lookup_elem(&ingress_ids_other, &zero);
+		if (!row)
+			return;
+	}
+	/* metric packets = count(); */
+	row->packets++;
+}
+
+/* ingress xdp */
+static __always_inline void count_ingress(const struct packet *p)
+{
+	struct ingress_metrics *m;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
+	if (!m)
+		return;
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 9)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	if (!((p->layers & UDP) && p->udp_dstport == 53))
+		return;
+	ledger_add(&m->selected, 1, p->frame_len);
+	/* metric queries = count() where udp.payload[2] & 0x80 == 0; */
+	if (p->has_udp_payload_2_1 && ((__s64)p->udp_payload_2_1 & 128) == 0)
+		m->queries++;
+	count_ingress_ids(p, m);
+}
+
+static __always_inline void sections_xdp(struct packet *p)
+{
+	count_ingress(p);
+}
+
+SEC("xdp.frags")
+int amon_xdp(struct xdp_md *xdp)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	p->cause = parse_xdp(xdp, p);
+	sections_xdp(p);
+	bpf_tail_call(xdp, &amon_next, 0);
+	return XDP_PASS;
+}
+
+char amon_license[] SEC("license") = "Dual BSD/GPL";
