@@ -22,7 +22,7 @@ struct options {
 	uint32_t define_count;
 	const char *format, *output, *interface;
 	uint64_t interval; /* nanoseconds; 0: the spec's window, or a second */
-	uint64_t count;	   /* 0: until interrupted */
+	uint64_t count;    /* 0: until interrupted */
 	bool quiet, verbose, dry_run, color;
 };
 
@@ -31,10 +31,10 @@ struct compilation {
 	struct amon_arena *arena;
 	struct amon_diagnostics diagnostics;
 	const struct amon_source *source;
-	struct amon_probe *probe;    /* NULL where an object was given */
-	struct amon_plan *plan;      /* likewise */
+	struct amon_probe *probe; /* NULL where an object was given */
+	struct amon_plan *plan;   /* likewise */
 	struct amon_exports *exports;
-	char *c;                     /* likewise */
+	char *c; /* likewise */
 	void *object;
 	size_t object_size;
 };

@@ -77,8 +77,8 @@ int compile_check(struct compilation *c, const struct options *options, const ch
 			return complain(EXIT_USAGE, "%s is a built object: -D sets params of specs only", spec);
 		return open_object(c, spec);
 	}
-	file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics) :
-				     amon_parse(c->arena, c->source, &c->diagnostics);
+	file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics)
+	                           : amon_parse(c->arena, c->source, &c->diagnostics);
 	c->probe = amon_check(c->arena, file, &check, &c->diagnostics);
 	if (c->probe && all_defines_used(options))
 		c->plan = amon_plan(c->arena, c->probe, &c->diagnostics);
@@ -107,12 +107,13 @@ int compile_emit(struct compilation *c, const struct options *options, const cha
 static int report_frontend(const struct compilation *c, const struct amon_frontend_result *result, int error)
 {
 	if (error == -ENOENT)
-		return complain(EXIT_FAILED, "%s", result->message_count ? result->messages[0].text : "clang is not installed");
+		return complain(EXIT_FAILED, "%s",
+		                result->message_count ? result->messages[0].text : "clang is not installed");
 	for (size_t i = 0; i < result->message_count; i++)
 		fprintf(stderr, "%s:%u:%u: %s\n", result->messages[i].file, result->messages[i].line,
-			result->messages[i].column, result->messages[i].text);
+		        result->messages[i].column, result->messages[i].text);
 	return complain(EXIT_FAILED, "the C made from %s does not compile; this is a fault of amon's, please report it",
-			c->source->name);
+	                c->source->name);
 }
 
 static int add_sections(struct compilation *c)
@@ -122,15 +123,16 @@ static int add_sections(struct compilation *c)
 		const char *name, *text;
 		size_t length;
 	} sections[] = { { AMON_EXPORTS_SECTION, exports, strlen(exports) },
-			 { ".amon.spec", c->source->text, c->source->length },
-			 { ".amon.source", c->c, strlen(c->c) } };
+		         { ".amon.spec", c->source->text, c->source->length },
+		         { ".amon.source", c->c, strlen(c->c) } };
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		int error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
-						    sections[i].length);
+		                                    sections[i].length);
 
 		if (error)
-			return complain(EXIT_FAILED, "cannot put %s into the object: %s", sections[i].name, strerror(-error));
+			return complain(EXIT_FAILED, "cannot put %s into the object: %s", sections[i].name,
+			                strerror(-error));
 	}
 	return EXIT_DONE;
 }
@@ -142,7 +144,8 @@ int compile_object(struct compilation *c, const struct options *options, const c
 
 	if (status || c->object)
 		return status;
-	error = amon_frontend_compile(amon_arena_printf(c->arena, "%s.bpf.c", c->probe->name), c->c, strlen(c->c), &result);
+	error = amon_frontend_compile(amon_arena_printf(c->arena, "%s.bpf.c", c->probe->name), c->c, strlen(c->c),
+	                              &result);
 	if (error) {
 		status = report_frontend(c, &result, error);
 	} else {

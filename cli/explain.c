@@ -119,8 +119,8 @@ static void print_columns(const struct amon_export_column *columns, uint32_t cou
 		const struct amon_export_column *column = &columns[i];
 
 		printf("%s%-7s %-24s %-14s %s%s%s\n", indent, kinds[column->kind], column->name,
-		       column->aggregation ? column->aggregation->name : amon_base_name(column->type.base), column->unit,
-		       *column->unit && *column->help ? "  " : "", column->help);
+		       column->aggregation ? column->aggregation->name : amon_base_name(column->type.base),
+		       column->unit, *column->unit && *column->help ? "  " : "", column->help);
 	}
 }
 
@@ -134,8 +134,8 @@ static void print_exports(const struct amon_exports *exports)
 		for (uint32_t t = 0; t < section->table_count; t++) {
 			const struct amon_export_table *table = &section->tables[t];
 
-			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name, table->size,
-			       table->key_size, table->record_size, table->other_map ? "other" : "drop");
+			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
+			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
 			print_columns(table->columns, table->column_count, "    ");
 		}
 	}
@@ -179,15 +179,15 @@ static int explain_json(const struct compilation *c, uint32_t cpus)
 
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
 		json_array_append_new(programs,
-				      json_pack("{s:s, s:s, s:i}", "name", c->exports->programs[i].name, "hook",
-						hook_name(c->exports->programs[i].hook), "instructions",
-						(int)verified_instructions(c, c->exports->programs[i].hook)));
+		                      json_pack("{s:s, s:s, s:i}", "name", c->exports->programs[i].name, "hook",
+		                                hook_name(c->exports->programs[i].hook), "instructions",
+		                                (int)verified_instructions(c, c->exports->programs[i].hook)));
 	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
 		if (c->plan->walked & AMON_LAYER_BIT(layer))
 			json_array_append_new(layers, json_string(amon_layer_name(layer)));
 	root = json_pack("{s:s, s:o, s:i, s:I, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers, "maps",
-			 (int)cost.maps, "bytes", (json_int_t)cost.bytes, "programs", programs, "kernel", "6.1", "exports",
-			 json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
+	                 (int)cost.maps, "bytes", (json_int_t)cost.bytes, "programs", programs, "kernel", "6.1",
+	                 "exports", json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);

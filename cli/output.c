@@ -71,7 +71,8 @@ int close_output(const struct options *options, FILE *file)
 	if (file != stdout)
 		failed |= fclose(file) != 0;
 	if (failed)
-		return complain(EXIT_FAILED, "%s: %s", options->output ? options->output : "standard output", strerror(errno));
+		return complain(EXIT_FAILED, "%s: %s", options->output ? options->output : "standard output",
+		                strerror(errno));
 	return EXIT_DONE;
 }
 

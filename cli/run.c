@@ -142,15 +142,19 @@ static void tell_hooks(const struct amon_attached *attached, const struct sessio
 	for (uint32_t i = 0; i < count; i++) {
 		bool is_generic = hooks[i].kind == AMON_HOOK_XDP && hooks[i].mode == AMON_XDP_GENERIC;
 
-		fprintf(stderr, "%s %s%s", i ? "," : "", is_generic ? "generic " : hooks[i].kind == AMON_HOOK_XDP ? "native " : "",
-			names[hooks[i].kind]);
+		fprintf(stderr, "%s %s%s", i ? "," : "",
+		        is_generic                       ? "generic "
+		        : hooks[i].kind == AMON_HOOK_XDP ? "native "
+		                                         : "",
+		        names[hooks[i].kind]);
 		generic |= is_generic;
 	}
 	fputc('\n', stderr);
 	if (generic)
-		fprintf(stderr, "amonc: warning: generic XDP turns GRO off on %s while the probe is attached, and counts a "
-				"super-packet once; `ingress tc` does neither\n",
-			s->options->interface);
+		fprintf(stderr,
+		        "amonc: warning: generic XDP turns GRO off on %s while the probe is attached, and counts a "
+		        "super-packet once; `ingress tc` does neither\n",
+		        s->options->interface);
 }
 
 /* Everything is attached from here on, and nothing is when this returns. */
@@ -181,9 +185,10 @@ static int check_windows(const struct amon_exports *exports)
 
 	if (metric)
 		return complain(EXIT_SPEC,
-				"`%s` has no value for a single window: totals of it do not subtract; leave out `window` to see "
-				"totals, or replay a capture",
-				metric);
+		                "`%s` has no value for a single window: totals of it do not subtract; leave out "
+		                "`window` to see "
+		                "totals, or replay a capture",
+		                metric);
 	return EXIT_DONE;
 }
 

@@ -37,7 +37,13 @@ struct amon_layout {
 	uint32_t bucket_count;
 };
 
-enum amon_buckets_kind { AMON_BUCKETS_NONE, AMON_BUCKETS_LOG2, AMON_BUCKETS_LINEAR, AMON_BUCKETS_EDGES, AMON_BUCKETS_LOGLINEAR };
+enum amon_buckets_kind {
+	AMON_BUCKETS_NONE,
+	AMON_BUCKETS_LOG2,
+	AMON_BUCKETS_LINEAR,
+	AMON_BUCKETS_EDGES,
+	AMON_BUCKETS_LOGLINEAR
+};
 
 /** A histogram's form. Edges are upper bounds, included; behind the last comes the rest. */
 struct amon_buckets {
@@ -51,14 +57,22 @@ struct amon_buckets {
 /** How many buckets a form has, the rest included. */
 uint32_t amon_bucket_count(const struct amon_buckets *buckets);
 /**
- * The upper edge of a bucket. Returns false for the last one of LINEAR and EDGES (it has none); LOG2 and LOGLINEAR cover all
- * numbers, and their last edge is 2^63.
+ * The upper edge of a bucket. Returns false for the last one of LINEAR and EDGES (it has none); LOG2 and LOGLINEAR
+ * cover all numbers, and their last edge is 2^63.
  */
 bool amon_bucket_edge(const struct amon_buckets *buckets, uint32_t index, uint64_t *edge);
 /** The bucket of a value: the definition that the generated C is tested against. */
 uint32_t amon_bucket_of(const struct amon_buckets *buckets, int64_t value);
 
-enum amon_merge { AMON_MERGE_ADD, AMON_MERGE_MIN, AMON_MERGE_MAX, AMON_MERGE_OR, AMON_MERGE_AND, AMON_MERGE_EARLIER, AMON_MERGE_LATER };
+enum amon_merge {
+	AMON_MERGE_ADD,
+	AMON_MERGE_MIN,
+	AMON_MERGE_MAX,
+	AMON_MERGE_OR,
+	AMON_MERGE_AND,
+	AMON_MERGE_EARLIER,
+	AMON_MERGE_LATER
+};
 
 /** OpenMetrics' kinds. */
 enum amon_metric_kind { AMON_COUNTER, AMON_GAUGE, AMON_HISTOGRAM, AMON_INFO };
@@ -93,9 +107,9 @@ uint32_t amon_value_size(enum amon_base base);
 
 /** Merges the metric at `layout` of record `from` (of a higher CPU or later window) into `into`. */
 void amon_merge_state(const struct amon_aggregation *aggregation, const struct amon_layout *layout, void *into,
-		      const void *from);
+                      const void *from);
 /** into -= earlier, for aggregations that subtract. */
 void amon_subtract_state(const struct amon_aggregation *aggregation, const struct amon_layout *layout, void *into,
-			 const void *earlier);
+                         const void *earlier);
 
 #endif

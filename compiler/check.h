@@ -12,39 +12,43 @@
  */
 
 /* Limits of docs/language.md. */
-#define AMON_MAX_TABLES 16
+#define AMON_MAX_TABLES          16
 #define AMON_MAX_SECTION_METRICS 1024
-#define AMON_MAX_TABLE_METRICS 256
-#define AMON_MAX_KEY 64
-#define AMON_MAX_RECORD 16384
-#define AMON_MAX_SIZE (1u << 28)
-#define AMON_DEFAULT_SIZE 65536
+#define AMON_MAX_TABLE_METRICS   256
+#define AMON_MAX_KEY             64
+#define AMON_MAX_RECORD          16384
+#define AMON_MAX_SIZE            (1u << 28)
+#define AMON_DEFAULT_SIZE        65536
 /* Of one expression, its lets written out. */
 #define AMON_MAX_NODES 4096
 #define AMON_MAX_DEPTH 1000
 
 enum amon_value_kind {
-	AMON_VALUE_INTEGER, /* integer: INT (with its dimension), TIME, or BOOL (0, 1) */
-	AMON_VALUE_REAL,    /* real; exports only */
-	AMON_VALUE_ADDRESS, /* address: bytes, masked where it is a prefix */
-	AMON_VALUE_FIELD,   /* field */
-	AMON_VALUE_SLICE,   /* payload, offset, width: big-endian; INT, any 64-bit number for 8 bytes */
+	AMON_VALUE_INTEGER,  /* integer: INT (with its dimension), TIME, or BOOL (0, 1) */
+	AMON_VALUE_REAL,     /* real; exports only */
+	AMON_VALUE_ADDRESS,  /* address: bytes, masked where it is a prefix */
+	AMON_VALUE_FIELD,    /* field */
+	AMON_VALUE_SLICE,    /* payload, offset, width: big-endian; INT, any 64-bit number for 8 bytes */
 	AMON_VALUE_PROTOCOL, /* layers: BOOL, any of them is there */
-	AMON_VALUE_PRESENT, /* left has a value: BOOL */
-	AMON_VALUE_UNARY,   /* op left: NOT, NEGATE, COMPLEMENT */
-	AMON_VALUE_BINARY,  /* left op right; not IN */
-	AMON_VALUE_IN,      /* left in ranges[]: BOOL */
-	AMON_VALUE_CHOICE,  /* left ? middle : right */
-	AMON_VALUE_CAST,    /* left cut to `width` bytes, sign-extended where `is_signed` */
-	AMON_VALUE_ABS, AMON_VALUE_MIN, AMON_VALUE_MAX,
-	AMON_VALUE_PREFIX,  /* left with all but type.prefix (NET: prefix, prefix6) bits cleared */
+	AMON_VALUE_PRESENT,  /* left has a value: BOOL */
+	AMON_VALUE_UNARY,    /* op left: NOT, NEGATE, COMPLEMENT */
+	AMON_VALUE_BINARY,   /* left op right; not IN */
+	AMON_VALUE_IN,       /* left in ranges[]: BOOL */
+	AMON_VALUE_CHOICE,   /* left ? middle : right */
+	AMON_VALUE_CAST,     /* left cut to `width` bytes, sign-extended where `is_signed` */
+	AMON_VALUE_ABS,
+	AMON_VALUE_MIN,
+	AMON_VALUE_MAX,
+	AMON_VALUE_PREFIX, /* left with all but type.prefix (NET: prefix, prefix6) bits cleared */
 	/* exports only */
-	AMON_VALUE_COLUMN,  /* column, member */
-	AMON_VALUE_WINDOW,  /* the time that the values cover: INT of time 1 */
-	AMON_VALUE_LOG2, AMON_VALUE_SQRT,
+	AMON_VALUE_COLUMN, /* column, member */
+	AMON_VALUE_WINDOW, /* the time that the values cover: INT of time 1 */
+	AMON_VALUE_LOG2,
+	AMON_VALUE_SQRT,
 };
 
-/** One item of a set. INT: [low, high], signed. Addresses: all whose first `prefix` bits are `address`'s, or [address, address_high]. */
+/** One item of a set. INT: [low, high], signed. Addresses: all whose first `prefix` bits are `address`'s, or [address,
+ * address_high]. */
 struct amon_range {
 	int64_t low, high;
 	struct amon_address address;
@@ -74,8 +78,8 @@ struct amon_value {
 	uint32_t range_count;
 	const struct amon_column *column;
 	enum amon_member member;
-	/* What the value is made of, counted as if each let were written out: at most AMON_MAX_NODES and AMON_MAX_DEPTH. Lets share
-	   nodes, so this is no tree; it is safe to recurse on. */
+	/* What the value is made of, counted as if each let were written out: at most AMON_MAX_NODES and
+	   AMON_MAX_DEPTH. Lets share nodes, so this is no tree; it is safe to recurse on. */
 	uint32_t nodes, depth;
 };
 
@@ -89,20 +93,22 @@ struct amon_column {
 	const char *help, *unit; /* NULL for none; the unit's name as written */
 	const char *ipfix;
 	uint32_t ipfix_pen, ipfix_id;
-	struct amon_type type;   /* of the exported value before its unit's conversion */
-	/* `unit seconds` on nanoseconds: exported = value / divisor or value * multiplier, both 1 where there is nothing to do */
+	struct amon_type type; /* of the exported value before its unit's conversion */
+	/* `unit seconds` on nanoseconds: exported = value / divisor or value * multiplier, both 1 where there is
+	 * nothing to do */
 	uint64_t divisor, multiplier;
-	struct amon_span span;   /* of the statement's head, for the comment in the C */
-	struct amon_value *value;     /* KEY, DERIVE */
-	bool port_key;                /* l4.srcport, l4.dstport as a key: 0 where absent */
+	struct amon_span span;                      /* of the statement's head, for the comment in the C */
+	struct amon_value *value;                   /* KEY, DERIVE */
+	bool port_key;                              /* l4.srcport, l4.dstport as a key: 0 where absent */
 	const struct amon_aggregation *aggregation; /* METRIC */
-	struct amon_value *argument;  /* NULL for count() */
-	struct amon_buckets buckets;  /* histogram */
-	struct amon_value *where;     /* NULL: always; METRIC */
+	struct amon_value *argument;                /* NULL for count() */
+	struct amon_buckets buckets;                /* histogram */
+	struct amon_value *where;                   /* NULL: always; METRIC */
 	bool once;                    /* reads frame.segments in its argument or where: sees a super-packet once */
 	struct amon_table *table;     /* NULL: of the section or probe */
 	struct amon_section *section; /* NULL: of the probe */
-	uint32_t order; /* of the statement in its block, so that metrics and derives are exported as they were written */
+	uint32_t order; /* of the statement in its block, so that metrics and derives are exported as they were written
+	                 */
 	struct amon_column *next;
 };
 
@@ -114,8 +120,9 @@ struct amon_columns {
 struct amon_table {
 	const char *name, *help;
 	struct amon_span span; /* head */
-	struct amon_columns keys, metrics, derives; /* each in the order of the spec; `order` is a column's place among all */
-	struct amon_value *where;  /* its own: attribute and statements, and-ed; NULL: none */
+	struct amon_columns keys, metrics,
+	        derives;          /* each in the order of the spec; `order` is a column's place among all */
+	struct amon_value *where; /* its own: attribute and statements, and-ed; NULL: none */
 	struct amon_span where_span;
 	uint32_t size;
 	enum amon_overflow { AMON_OVERFLOW_OTHER, AMON_OVERFLOW_DROP } overflow;
@@ -163,7 +170,7 @@ struct amon_probe {
 	struct amon_section *sections;
 	uint32_t section_count;
 	struct amon_columns derives; /* of the probe */
-	bool uses_vlan; /* a field or protocol of vlan. is used: the NIC must not strip tags under XDP */
+	bool uses_vlan;              /* a field or protocol of vlan. is used: the NIC must not strip tags under XDP */
 };
 
 /** A `-D NAME=VALUE`. */
@@ -178,10 +185,11 @@ struct amon_check_options {
 };
 
 /**
- * Checks a file. All errors and warnings go to the diagnostics, which also hold the parser's: a statement that is wrong is
- * left out and the others are checked all the same. Returns the probe, or NULL where any error stands in the diagnostics.
+ * Checks a file. All errors and warnings go to the diagnostics, which also hold the parser's: a statement that is wrong
+ * is left out and the others are checked all the same. Returns the probe, or NULL where any error stands in the
+ * diagnostics.
  */
 struct amon_probe *amon_check(struct amon_arena *arena, const struct amon_file *file,
-			      const struct amon_check_options *options, struct amon_diagnostics *diagnostics);
+                              const struct amon_check_options *options, struct amon_diagnostics *diagnostics);
 
 #endif

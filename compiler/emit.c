@@ -16,12 +16,30 @@
 #define EDGES_INLINE 16
 
 /* What the generated functions use of the templates' helpers; found by writing them first. */
-enum use { USE_LOWEST, USE_HIGHEST, USE_IS_FIRST, USE_IS_LAST, USE_DIVIDE, USE_MODULO, USE_ADD_SQUARE, USE_MAC_NUMBER, USE_SAME_ADDRESS, USE_ADDRESS_AT_MOST, USE_BUCKET_LOG2, USE_BUCKET_LOGLINEAR, USE_BUCKET_LINEAR, USE_BUCKET_EDGES, USE_ABOVE, USE_BIT_LENGTH, USE_COUNT };
+enum use {
+	USE_LOWEST,
+	USE_HIGHEST,
+	USE_IS_FIRST,
+	USE_IS_LAST,
+	USE_DIVIDE,
+	USE_MODULO,
+	USE_ADD_SQUARE,
+	USE_MAC_NUMBER,
+	USE_SAME_ADDRESS,
+	USE_ADDRESS_AT_MOST,
+	USE_BUCKET_LOG2,
+	USE_BUCKET_LOGLINEAR,
+	USE_BUCKET_LINEAR,
+	USE_BUCKET_EDGES,
+	USE_ABOVE,
+	USE_BIT_LENGTH,
+	USE_COUNT
+};
 
 static const char *const use_names[USE_COUNT] = {
-	"lowest",     "highest",      "is_first",	 "is_last",	"divide",	   "modulo",
-	"add_square", "mac_number",   "same_address",	 "address_at_most", "bucket_log2", "bucket_loglinear",
-	"bucket_linear", "bucket_edges", "above",	 "bit_length",
+	"lowest",        "highest",      "is_first",     "is_last",         "divide",      "modulo",
+	"add_square",    "mac_number",   "same_address", "address_at_most", "bucket_log2", "bucket_loglinear",
+	"bucket_linear", "bucket_edges", "above",        "bit_length",
 };
 
 struct emitter {
@@ -114,7 +132,7 @@ static const char *edges_table(struct emitter *e, const struct amon_buckets *buc
 	fprintf(e->edges, "static const __s64 %s[%u] = {", name, size);
 	for (uint32_t i = 0; i < size; i++)
 		fprintf(e->edges, "%s%lldll,", i % 8 ? " " : "\n\t",
-			i < buckets->edge_count ? (long long)buckets->edges[i] : (long long)INT64_MAX);
+		        i < buckets->edge_count ? (long long)buckets->edges[i] : (long long)INT64_MAX);
 	fprintf(e->edges, "\n};\n");
 	return name;
 }
@@ -130,7 +148,8 @@ static const char *bucket_of(struct amon_writer *w, struct emitter *e, const str
 	case AMON_BUCKETS_LOGLINEAR:
 		return amon_arena_printf(w->arena, "bucket_loglinear(%s, %u)", x, b->bits);
 	case AMON_BUCKETS_LINEAR:
-		return amon_arena_printf(w->arena, "bucket_linear(%s, %lldll, %lldll)", x, (long long)b->low, (long long)b->step);
+		return amon_arena_printf(w->arena, "bucket_linear(%s, %s, %s)", x, amon_c_number(w, b->low).text,
+		                         amon_c_number(w, b->step).text);
 	default:
 		break;
 	}
@@ -140,13 +159,13 @@ static const char *bucket_of(struct amon_writer *w, struct emitter *e, const str
 		return amon_arena_printf(w->arena, "bucket_edges(%s, %s, %u)", x, edges_table(e, b, size), size);
 	}
 	for (uint32_t i = 0; i < b->edge_count; i++)
-		text = amon_arena_printf(w->arena, "%s%sabove(%s, %lldll)", text ? text : "", text ? " + " : "", x,
-					 (long long)b->edges[i]);
+		text = amon_arena_printf(w->arena, "%s%sabove(%s, %s)", text ? text : "", text ? " + " : "", x,
+		                         amon_c_number(w, b->edges[i]).text);
 	return text;
 }
 
 static void write_histogram(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
-			    struct amon_c value)
+                            struct amon_c value)
 {
 	uint32_t last = metric->layout.bucket_count - 1;
 	const char *x = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
@@ -162,31 +181,35 @@ static void write_histogram(struct amon_writer *w, const struct scope *s, const 
 
 static bool is_address(const struct amon_value *value)
 {
-	return value->type.base == AMON_BASE_MAC || value->type.base == AMON_BASE_IPV6 || value->type.base == AMON_BASE_NET;
+	return value->type.base == AMON_BASE_MAC || value->type.base == AMON_BASE_IPV6 ||
+	       value->type.base == AMON_BASE_NET;
 }
 
 static void write_copy(struct amon_writer *w, const char *to, const struct amon_value *value, struct amon_c text)
 {
 	if (is_address(value))
-		amon_write(w, "__builtin_memcpy(%s, (const void *)%s, %u);\n", to, text.text, amon_value_size(value->type.base));
+		amon_write(w, "__builtin_memcpy(%s, (const void *)%s, %u);\n", to, text.text,
+		           amon_value_size(value->type.base));
 	else
 		amon_write(w, "%s = %s;\n", to, text.text);
 }
 
 /* first(), last(): the value is put in where this packet is earlier, or later, than what is there. */
 static void write_by_time(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
-			  struct amon_c value)
+                          struct amon_c value)
 {
 	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
 
 	if (!metric->time) {
-		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record, metric->has);
+		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record,
+		           metric->has);
 		return;
 	}
 	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->time))%s\n", test, s->record, metric->time, s->record, metric->has,
-		   metric->version ? " {" : "");
+	           metric->version ? " {" : "");
 	w->indent++;
-	write_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->column->argument, value);
+	write_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->column->argument,
+	           value);
 	if (metric->version)
 		amon_write(w, "%s->%s = p->net_version;\n", s->record, metric->version);
 	w->indent--;
@@ -195,7 +218,7 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 }
 
 static void write_update(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
-			 struct amon_c value)
+                         struct amon_c value)
 {
 	const struct amon_aggregation *aggregation = metric->column->aggregation;
 	const char *r = s->record, *member = metric->member;
@@ -205,17 +228,19 @@ static void write_update(struct amon_writer *w, const struct scope *s, const str
 	} else if (aggregation->parts & AMON_PART_TIME) {
 		write_by_time(w, s, metric, value);
 	} else if (aggregation->merge == AMON_MERGE_MIN || aggregation->merge == AMON_MERGE_MAX) {
-		amon_write(w, "%s(&%s->%s, &%s->%s, %s);\n", aggregation->merge == AMON_MERGE_MIN ? "lowest" : "highest", r,
-			   member, r, metric->has, value.text);
+		amon_write(w, "%s(&%s->%s, &%s->%s, %s);\n",
+		           aggregation->merge == AMON_MERGE_MIN ? "lowest" : "highest", r, member, r, metric->has,
+		           value.text);
 	} else if (aggregation->merge == AMON_MERGE_OR) {
 		amon_write(w, "%s->%s |= %s;\n", r, member, value.text);
 		amon_write(w, "%s->%s = 1;\n", r, metric->has);
 	} else if (aggregation->merge == AMON_MERGE_AND) {
 		amon_write(w, "%s->%s = %s->%s ? %s->%s & %s : (__u64)%s;\n", r, member, r, metric->has, r, member,
-			   amon_c_tight(w, value), amon_c_tight(w, value));
+		           amon_c_tight(w, value), amon_c_tight(w, value));
 		amon_write(w, "%s->%s = 1;\n", r, metric->has);
 	} else if (aggregation->parts & AMON_PART_SQUARES) {
-		const char *x = amon_c_once(w, (struct amon_c){ amon_arena_printf(w->arena, "(__s64)%s", amon_c_tight(w, value)), 0 });
+		const char *x = amon_c_once(
+		        w, (struct amon_c){ amon_arena_printf(w->arena, "(__s64)%s", amon_c_tight(w, value)), 0 });
 
 		write_sum(w, s, member, (struct amon_c){ x, 100 });
 		write_count(w, s, metric->count);
@@ -356,9 +381,10 @@ static uint32_t count_kind(const struct amon_plan_record *record, bool once, boo
 	return count;
 }
 
-/* Metrics from `from` on, until `most` are written; where the section runs at TC, those that see a super-packet once or the others. */
+/* Metrics from `from` on, until `most` are written; where the section runs at TC, those that see a super-packet once or
+ * the others. */
 static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_record *record,
-			      uint32_t from, uint32_t most, bool once)
+                              uint32_t from, uint32_t most, bool once)
 {
 	uint32_t i = from;
 
@@ -370,10 +396,11 @@ static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, cons
 	return i;
 }
 
-/* Metrics beyond what one function holds go to functions of their own, written before it. Returns how many there are. */
-static uint32_t write_overflow_functions(struct emitter *e, const struct amon_plan_section *section, const char *function,
-					 const struct amon_plan_record *record, const struct amon_table *table,
-					 const char *pointer)
+/* Metrics beyond what one function holds go to functions of their own, written before it. Returns how many there are.
+ */
+static uint32_t write_overflow_functions(struct emitter *e, const struct amon_plan_section *section,
+                                         const char *function, const struct amon_plan_record *record,
+                                         const struct amon_table *table, const char *pointer)
 {
 	uint32_t from = 0, number = 0, skipped = METRICS_A_FUNCTION;
 	unsigned int temporaries;
@@ -386,8 +413,8 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 		struct amon_writer w = begin_body(e, &temporaries);
 		struct scope s = { e, section, pointer };
 
-		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number, packet_type(section),
-			record->tag, pointer);
+		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number,
+		        packet_type(section), record->tag, pointer);
 		amon_write(&w, "if (!p || !%s)\n\t\treturn 0;\n", pointer);
 		if (table)
 			learn_table(&w, table);
@@ -411,6 +438,8 @@ static void write_where(struct amon_writer *w, const struct amon_plan_section *s
 
 	if (!where)
 		return;
+	if (*quote(w->arena, where->span))
+		amon_write(w, "/* where %s */\n", quote(w->arena, where->span));
 	condition = amon_c_condition(w, where);
 	amon_write(w, "if (!%s)\n", amon_c_tight(w, condition));
 	w->indent++;
@@ -434,8 +463,8 @@ static void write_key_part(struct amon_writer *w, const struct amon_plan_key *ke
 }
 
 /* Fills the key; a packet without one makes no row. */
-static void write_key(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_plan_table *table,
-		      bool once)
+static void write_key(struct amon_writer *w, const struct amon_plan_section *section,
+                      const struct amon_plan_table *table, bool once)
 {
 	struct amon_c_value *values = amon_new_array(w->arena, struct amon_c_value, table->key_count + 1);
 	struct amon_c there = { NULL, 100 };
@@ -454,12 +483,13 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 		if (!once)
 			write_ledger(&inner, section, table->counters[AMON_LEDGER_NO_KEY]);
 		write_leave(&inner, section);
-		close_lines(w, &inner, (struct amon_c){ amon_arena_printf(w->arena, "!%s", amon_c_tight(w, there)), 100 }, &lines);
+		close_lines(w, &inner,
+		            (struct amon_c){ amon_arena_printf(w->arena, "!%s", amon_c_tight(w, there)), 100 }, &lines);
 	}
 	for (uint32_t i = 0; i < table->key_count; i++)
 		if (table->keys[i].column->port_key && values[i].when.text)
 			amon_write(w, "if (%s)\n\t\tkey.%s = %s;\n", values[i].when.text, table->keys[i].member,
-				   values[i].value.text);
+			           values[i].value.text);
 		else
 			write_key_part(w, &table->keys[i], values[i].value);
 	if (table->version != UINT32_MAX)
@@ -467,12 +497,13 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 }
 
 /* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
-static void write_row(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_plan_table *table)
+static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
+                      const struct amon_plan_table *table)
 {
 	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
 	amon_write(w, "if (!row) {\n");
-	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n", table->other_map ? "" : "error = ", table->map,
-		   table->record.tag);
+	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
+	           table->other_map ? "" : "error = ", table->map, table->record.tag);
 	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->map);
 	amon_write(w, "}\n");
 	if (table->other_map) {
@@ -493,9 +524,9 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 	w->indent++;
 	for (int cause = AMON_LEDGER_FULL; cause < AMON_LEDGER_COUNT; cause++) {
 		static const char *const errors[] = { [AMON_LEDGER_FULL] = "if (error == -E2BIG)\n",
-						      [AMON_LEDGER_BUSY] = "else if (error == -EBUSY)\n",
-						      [AMON_LEDGER_NO_MEMORY] = "else if (error == -ENOMEM)\n",
-						      [AMON_LEDGER_FAILED] = "else\n" };
+			                              [AMON_LEDGER_BUSY] = "else if (error == -EBUSY)\n",
+			                              [AMON_LEDGER_NO_MEMORY] = "else if (error == -ENOMEM)\n",
+			                              [AMON_LEDGER_FAILED] = "else\n" };
 
 		amon_write(w, "%s", errors[cause]);
 		w->indent++;
@@ -509,7 +540,8 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 }
 
 /* In the second look at a super-packet its rows are there already. */
-static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_plan_table *table)
+static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
+                            const struct amon_plan_table *table)
 {
 	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
 	if (table->other_map)
@@ -521,16 +553,17 @@ static void write_row_again(struct amon_writer *w, const struct amon_plan_sectio
 }
 
 static void write_table_function(struct emitter *e, const struct amon_plan_section *section,
-				 const struct amon_plan_table *table, bool once)
+                                 const struct amon_plan_table *table, bool once)
 {
 	unsigned int temporaries;
-	uint32_t more = once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
+	uint32_t more =
+	        once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
 	struct amon_writer w = begin_body(e, &temporaries);
 	struct scope s = { e, section, "row" };
 
 	comment(e, e->out, 0, table->table->span);
 	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function, once ? "_once" : "",
-		packet_type(section), section->record.tag);
+	        packet_type(section), section->record.tag);
 	if (table->other_map)
 		amon_write(&w, "__u32 zero = 0;\n");
 	amon_write(&w, "struct %s key;\n\tstruct %s *row;\n", table->key_tag, table->record.tag);
@@ -565,7 +598,8 @@ static uint32_t count_causes(const struct amon_plan *plan)
 	return count;
 }
 
-static void write_section_ledger(struct amon_writer *w, const struct emitter *e, const struct amon_plan_section *section)
+static void write_section_ledger(struct amon_writer *w, const struct emitter *e,
+                                 const struct amon_plan_section *section)
 {
 	write_ledger(w, section, section->seen_member);
 	if (section->malformed_member) {
@@ -573,7 +607,7 @@ static void write_section_ledger(struct amon_writer *w, const struct emitter *e,
 		amon_write(w, "if (cause < %u)\n", count_causes(e->plan));
 		w->indent++;
 		amon_write(w, "ledger_add(&m->%s[cause], %s, p->frame_len);\n", section->malformed_member,
-			   section->weighted ? "p->weight" : "1");
+		           section->weighted ? "p->weight" : "1");
 		w->indent--;
 	}
 }
@@ -586,7 +620,8 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	struct scope s = { e, section, "m" };
 
 	comment(e, e->out, 0, section->section->span);
-	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "", packet_type(section));
+	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
+	        packet_type(section));
 	amon_write(&w, "struct %s *m;\n", section->record.tag);
 	amon_write(&w, "__u32 zero = 0%s;\n\n", !once && section->malformed_member ? ", cause" : "");
 	amon_write(&w, "m = bpf_map_lookup_elem(&%s, &zero);\n", section->map);
@@ -625,7 +660,8 @@ static void write_member(FILE *out, const char *c_type, const char *name)
 {
 	const char *array = strchr(c_type, '[');
 
-	fprintf(out, "\t%.*s %s%s;\n", array ? (int)(array - c_type) : (int)strlen(c_type), c_type, name, array ? array : "");
+	fprintf(out, "\t%.*s %s%s;\n", array ? (int)(array - c_type) : (int)strlen(c_type), c_type, name,
+	        array ? array : "");
 }
 
 static const char *value_type(const struct amon_plan_metric *metric)
@@ -668,17 +704,19 @@ static void write_record_members(FILE *out, const struct amon_plan_record *recor
 static void write_map(FILE *out, const char *name, const char *type, const char *key, const char *value, uint32_t size)
 {
 	fprintf(out,
-		"struct {\n\t__uint(type, BPF_MAP_TYPE_%s);\n\t__uint(max_entries, %u);\n\t__type(key, %s);\n\t__type(value, %s);\n"
-		"} %s SEC(\".maps\");\n\n",
-		type, size, key, value, name);
+	        "struct {\n\t__uint(type, BPF_MAP_TYPE_%s);\n\t__uint(max_entries, %u);\n\t__type(key, "
+	        "%s);\n\t__type(value, %s);\n"
+	        "} %s SEC(\".maps\");\n\n",
+	        type, size, key, value, name);
 }
 
 static void write_key_struct(struct emitter *e, const struct amon_plan_table *table)
 {
 	fprintf(e->out, "struct %s {\n", table->key_tag);
 	for (uint32_t i = 0; i < table->key_count; i++)
-		write_member(e->out, amon_plan_c_type(table->laid_out[i]->column->value->type.base, table->laid_out[i]->size),
-			     table->laid_out[i]->member);
+		write_member(e->out,
+		             amon_plan_c_type(table->laid_out[i]->column->value->type.base, table->laid_out[i]->size),
+		             table->laid_out[i]->member);
 	if (table->version != UINT32_MAX)
 		write_member(e->out, "__u8", "net_version");
 	if (table->key_size > table->key_used)
@@ -697,7 +735,7 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 		fprintf(e->out, "\t__u64 unused;\n");
 	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
 	write_map(e->out, table->map, "PERCPU_HASH", amon_arena_printf(e->arena, "struct %s", table->key_tag), row,
-		  table->table->size);
+	          table->table->size);
 	if (table->other_map)
 		write_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);
 }
@@ -707,7 +745,7 @@ static void write_section_maps(struct emitter *e, const struct amon_plan_section
 	for (uint32_t i = 0; i < section->table_count; i++)
 		write_table_maps(e, &section->tables[i]);
 	fprintf(e->out, "struct %s {\n\tstruct counter %s, %s;\n", section->record.tag, section->seen_member,
-		section->selected_member);
+	        section->selected_member);
 	if (section->malformed_member)
 		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, count_causes(e->plan));
 	for (uint32_t i = 0; i < section->table_count; i++)
@@ -716,8 +754,8 @@ static void write_section_maps(struct emitter *e, const struct amon_plan_section
 				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
 	write_record_members(e->out, &section->record);
 	fprintf(e->out, "};\n\n");
-	write_map(e->out, section->map, "PERCPU_ARRAY", "__u32", amon_arena_printf(e->arena, "struct %s", section->record.tag),
-		  1);
+	write_map(e->out, section->map, "PERCPU_ARRAY", "__u32",
+	          amon_arena_printf(e->arena, "struct %s", section->record.tag), 1);
 }
 
 /* --- the parser: templates and what they ask */
@@ -828,10 +866,11 @@ static void expand_reads(const struct amon_plan *plan, FILE *out, enum amon_laye
 			    layer == AMON_LAYER_TCP_PAYLOAD || layer == AMON_LAYER_L4_LEN)
 				continue;
 			if (!strcmp(field->c_type, "__be32[4]") && layer == AMON_LAYER_IPV4)
-				fprintf(out, "%sc->p->%s[0] = %s;\n", indent, field->member, field->reads[r].expression);
+				fprintf(out, "%sc->p->%s[0] = %s;\n", indent, field->member,
+				        field->reads[r].expression);
 			else if (strchr(field->c_type, '['))
 				fprintf(out, "%s__builtin_memcpy(c->p->%s, %s, %s);\n", indent, field->member,
-					field->reads[r].expression, strcmp(field->c_type, "__u8[6]") ? "16" : "6");
+				        field->reads[r].expression, strcmp(field->c_type, "__u8[6]") ? "16" : "6");
 			else
 				fprintf(out, "%sc->p->%s = %s;\n", indent, field->member, field->reads[r].expression);
 		}
@@ -868,7 +907,7 @@ static void expand_slices(const struct emitter *e, FILE *out, const char *payloa
 
 		if (!strcmp(slice->payload->name, payload_name))
 			fprintf(out, "%sc->p->has_%s = slice(c, c->at + %u, %u, &c->p->%s);\n", indent, slice->member,
-				slice->offset, slice->width, slice->member);
+			        slice->offset, slice->width, slice->member);
 	}
 }
 
@@ -878,7 +917,8 @@ static void expand_lengths(const struct emitter *e, FILE *out, const char *forma
 	for (uint32_t i = 0; i < e->plan->member_count; i++) {
 		const struct amon_field *field = e->plan->members[i].field;
 
-		if (field->per_packet && strcmp(field->member, "frame_len") != 0 && strcmp(field->member, "tcp_flags") != 0)
+		if (field->per_packet && strcmp(field->member, "frame_len") != 0 &&
+		    strcmp(field->member, "tcp_flags") != 0)
 			fprintf(out, format, indent, field->member, field->member);
 	}
 }
@@ -889,8 +929,9 @@ static void expand_pieces(const struct emitter *e, FILE *out, const char *indent
 	if (!has_member(e->plan, "tcp_flags"))
 		return;
 	fprintf(out, "%s/* FIN and PSH belong to the last, CWR to the first */\n", indent);
-	fprintf(out, "%sp->tcp_flags = s->tcp_flags & ~(s->count == 1 ? 0 : i == 0 ? 0x009 : i == 1 ? 0x089 : 0x080);\n",
-		indent);
+	fprintf(out,
+	        "%sp->tcp_flags = s->tcp_flags & ~(s->count == 1 ? 0 : i == 0 ? 0x009 : i == 1 ? 0x089 : 0x080);\n",
+	        indent);
 }
 
 /* What differs between the two kinds of hooks, told by a constant where both are there. */
@@ -898,7 +939,8 @@ static void expand_access(const struct emitter *e, FILE *out)
 {
 	bool xdp = e->plan->programs[AMON_HOOK_XDP], skb = tc(e->plan);
 
-	fprintf(out, "static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)\n{\n");
+	fprintf(out,
+	        "static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)\n{\n");
 	if (xdp && skb)
 		fprintf(out, "\tif (c->xdp)\n\t\treturn bpf_xdp_load_bytes(c->ctx, at, to, size);\n");
 	fprintf(out, "\treturn bpf_%s_load_bytes(c->ctx, at, to, size);\n}\n\n", skb ? "skb" : "xdp");
@@ -908,9 +950,9 @@ static void expand_access(const struct emitter *e, FILE *out)
 	}
 	if (skb && (e->plan->walked & BIT(IPV6)))
 		fprintf(out,
-			"static __always_inline bool is_super(const struct cursor *c)\n{\n"
-			"\treturn %s((struct __sk_buff *)c->ctx)->gso_size;\n}\n\n",
-			xdp ? "!c->xdp && " : "");
+		        "static __always_inline bool is_super(const struct cursor *c)\n{\n"
+		        "\treturn %s((struct __sk_buff *)c->ctx)->gso_size;\n}\n\n",
+		        xdp ? "!c->xdp && " : "");
 }
 
 static void template_expand(void *data, FILE *out, const char *directive, const char *arguments, const char *indent)
@@ -931,7 +973,8 @@ static void template_expand(void *data, FILE *out, const char *directive, const 
 		expand_slices(e, out, words, indent);
 	} else if (!strcmp(directive, "originals")) {
 		for (uint32_t i = 0; i < e->plan->member_count; i++)
-			if (e->plan->members[i].field->per_packet && strcmp(e->plan->members[i].field->member, "frame_len") != 0)
+			if (e->plan->members[i].field->per_packet &&
+			    strcmp(e->plan->members[i].field->member, "frame_len") != 0)
 				fprintf(out, "%s__u32 %s;\n", indent, e->plan->members[i].field->member);
 	} else if (!strcmp(directive, "access")) {
 		expand_access(e, out);
@@ -953,15 +996,15 @@ static const struct {
 	const char *file;
 	uint32_t walked;
 } layer_templates[] = {
-	{ "ethernet.h", BIT(ETH) }, { "vlan.h", BIT(VLAN) },  { "pppoe.h", BIT(PPPOE) }, { "mpls.h", BIT(MPLS) },
-	{ "arp.h", BIT(ARP) },	    { "ipv4.h", BIT(IPV4) },  { "ipv6.h", BIT(IPV6) },
+	{ "ethernet.h", BIT(ETH) }, { "vlan.h", BIT(VLAN) }, { "pppoe.h", BIT(PPPOE) }, { "mpls.h", BIT(MPLS) },
+	{ "arp.h", BIT(ARP) },      { "ipv4.h", BIT(IPV4) }, { "ipv6.h", BIT(IPV6) },
 };
 static const struct {
 	const char *file;
 	uint32_t walked;
 } transport_templates[] = {
-	{ "tcp.h", BIT(TCP) },   { "udp.h", BIT(UDP) }, { "sctp.h", BIT(SCTP) },
-	{ "icmp.h", BIT(ICMP) },	       { "icmpv6.h", BIT(ICMPV6) },
+	{ "tcp.h", BIT(TCP) },   { "udp.h", BIT(UDP) },       { "sctp.h", BIT(SCTP) },
+	{ "icmp.h", BIT(ICMP) }, { "icmpv6.h", BIT(ICMPV6) },
 };
 
 static void write_payload_of(struct emitter *e)
@@ -969,7 +1012,7 @@ static void write_payload_of(struct emitter *e)
 	if (!reads_in(e->plan, AMON_LAYER_L4_LEN))
 		return;
 	fprintf(e->out, "/* Behind the transport header, by the IP length. */\n"
-			"static __always_inline void payload_of(struct cursor *c)\n{\n");
+	                "static __always_inline void payload_of(struct cursor *c)\n{\n");
 	if (e->plan->layers & BIT(L4_LEN))
 		fprintf(e->out, "\tc->p->layers |= L4_LEN;\n");
 	fprintf(e->out, "\tc->p->l4_len = c->ip_end - c->at;\n}\n\n");
@@ -980,7 +1023,8 @@ static void write_parse_function(struct emitter *e, bool xdp)
 	const char *name = xdp ? "xdp" : "skb";
 	bool both = e->plan->programs[AMON_HOOK_XDP] && tc(e->plan);
 
-	fprintf(e->out, "__noinline __u32 parse_%s(struct %s *%s, struct packet *p)\n{\n", name, xdp ? "xdp_md" : "__sk_buff", name);
+	fprintf(e->out, "__noinline __u32 parse_%s(struct %s *%s, struct packet *p)\n{\n", name,
+	        xdp ? "xdp_md" : "__sk_buff", name);
 	fprintf(e->out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
 	fprintf(e->out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
 	if (both)
@@ -1027,7 +1071,7 @@ static bool is_first_hook(const struct amon_section *section, enum amon_hook_kin
 }
 
 static void write_section_call(struct emitter *e, const struct amon_plan_section *section, enum amon_hook_kind hook,
-			       bool once)
+                               bool once)
 {
 	const char *guard = "";
 
@@ -1041,7 +1085,8 @@ static void write_section_call(struct emitter *e, const struct amon_plan_section
 static bool any_once(const struct amon_plan *plan, enum amon_hook_kind hook)
 {
 	for (uint32_t i = 0; i < plan->section_count; i++)
-		if (plan->sections[i].weighted && plan->sections[i].once && amon_plan_runs_at(plan->sections[i].section, hook))
+		if (plan->sections[i].weighted && plan->sections[i].once &&
+		    amon_plan_runs_at(plan->sections[i].section, hook))
 			return true;
 	return false;
 }
@@ -1049,7 +1094,7 @@ static bool any_once(const struct amon_plan *plan, enum amon_hook_kind hook)
 static void write_section_calls(struct emitter *e, enum amon_hook_kind hook, bool once)
 {
 	fprintf(e->out, "static __always_inline void sections_%s%s(struct packet *p)\n{\n", amon_program_name(hook) + 5,
-		once ? "_once" : "");
+	        once ? "_once" : "");
 	for (uint32_t i = 0; i < e->plan->section_count; i++) {
 		const struct amon_plan_section *section = &e->plan->sections[i];
 
@@ -1077,8 +1122,8 @@ static void write_hook_members(struct emitter *e, enum amon_hook_kind hook)
 		if (field->source != AMON_FIELD_HOOK || !strcmp(field->member, "frame_len"))
 			continue;
 		if (!strcmp(field->member, "time"))
-			text = is_coarse(e->plan) ? "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()" :
-						    "amon_replay ? amon_frame.time : bpf_ktime_get_ns()";
+			text = is_coarse(e->plan) ? "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()"
+			                          : "amon_replay ? amon_frame.time : bpf_ktime_get_ns()";
 		else if (!strcmp(field->member, "hook_direction"))
 			text = hook == AMON_HOOK_TC_EGRESS ? "1" : "0";
 		else if (!strcmp(field->member, "segments"))
@@ -1093,12 +1138,12 @@ static void begin_program(struct emitter *e, enum amon_hook_kind hook)
 	const char *leave = xdp ? "XDP_PASS" : "TC_ACT_UNSPEC";
 
 	fprintf(e->out, "SEC(\"%s\")\nint %s(struct %s)\n{\n", xdp ? "xdp.frags" : "tc", amon_program_name(hook),
-		xdp ? "xdp_md *xdp" : "__sk_buff *skb");
+	        xdp ? "xdp_md *xdp" : "__sk_buff *skb");
 	if (e->plan->scratch)
 		fprintf(e->out,
-			"\t__u32 zero = 0;\n\tstruct packet *p = bpf_map_lookup_elem(&amon_packet, &zero);\n\n"
-			"\tif (!p)\n\t\treturn %s;\n\t__builtin_memset(p, 0, sizeof(*p));\n",
-			leave);
+		        "\t__u32 zero = 0;\n\tstruct packet *p = bpf_map_lookup_elem(&amon_packet, &zero);\n\n"
+		        "\tif (!p)\n\t\treturn %s;\n\t__builtin_memset(p, 0, sizeof(*p));\n",
+		        leave);
 	else
 		fprintf(e->out, "\tstruct packet packet, *p = &packet;\n\n\t__builtin_memset(p, 0, sizeof(*p));\n");
 }
@@ -1132,20 +1177,23 @@ static void write_super(struct emitter *e, enum amon_hook_kind hook)
 		fprintf(e->out, "\t\tsections_%s_once(p);\n", suffix);
 	fprintf(e->out, "\t} else {\n\t\tstruct super s = { .frame_len = p->frame_len };\n\n");
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
-		if (e->plan->members[i].field->per_packet && strcmp(e->plan->members[i].field->member, "frame_len") != 0)
+		if (e->plan->members[i].field->per_packet &&
+		    strcmp(e->plan->members[i].field->member, "frame_len") != 0)
 			fprintf(e->out, "\t\ts.%s = p->%s;\n", e->plan->members[i].field->member,
-				e->plan->members[i].field->member);
+			        e->plan->members[i].field->member);
 	fprintf(e->out, "\t\tif (!super_measure(skb, &s) && !p->cause)\n\t\t\tp->cause = UNSIZED;\n");
 	if (has_member(e->plan, "segments"))
 		fprintf(e->out, "\t\tp->segments = s.count;\n");
-	fprintf(e->out, "\t\tfor (__u32 i = 0; i < 3; i++)\n\t\t\tif (super_piece(p, &s, i))\n\t\t\t\tsections_%s(p);\n", suffix);
+	fprintf(e->out,
+	        "\t\tfor (__u32 i = 0; i < 3; i++)\n\t\t\tif (super_piece(p, &s, i))\n\t\t\t\tsections_%s(p);\n",
+	        suffix);
 	if (once) {
 		fprintf(e->out, "\t\tp->frame_len = s.frame_len;\n\t\tp->weight = 1;\n");
 		for (uint32_t i = 0; i < e->plan->member_count; i++)
 			if (e->plan->members[i].field->per_packet &&
 			    strcmp(e->plan->members[i].field->member, "frame_len") != 0)
 				fprintf(e->out, "\t\tp->%s = s.%s;\n", e->plan->members[i].field->member,
-					e->plan->members[i].field->member);
+				        e->plan->members[i].field->member);
 		fprintf(e->out, "\t\tsections_%s_once(p);\n", suffix);
 	}
 	fprintf(e->out, "\t}\n");
@@ -1155,7 +1203,7 @@ static void write_tc_program(struct emitter *e, enum amon_hook_kind hook)
 {
 	begin_program(e, hook);
 	fprintf(e->out, "\tp->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);\n"
-			"\tp->weight = 1;\n");
+	                "\tp->weight = 1;\n");
 	write_hook_members(e, hook);
 	if (e->plan->parses)
 		fprintf(e->out, "\tp->cause = parse_skb(skb, p);\n");
@@ -1233,8 +1281,9 @@ static void write_head(struct emitter *e, const char *body)
 	fprintf(e->out, "\n");
 	quote_template(e, "replay.h");
 	if (e->plan->choice)
-		fprintf(e->out, "/* Sections that say `ingress` alone are counted at TC where the interface has no native XDP. */\n"
-				"const volatile __u32 amon_ingress_tc;\n\n");
+		fprintf(e->out, "/* Sections that say `ingress` alone are counted at TC where the interface has no "
+		                "native XDP. */\n"
+		                "const volatile __u32 amon_ingress_tc;\n\n");
 	if (has_member(e->plan, "hook_mode"))
 		fprintf(e->out, "/* 1 native, 2 generic */\nconst volatile __u32 amon_xdp_mode = 1;\n\n");
 	if (e->plan->layers) {
@@ -1258,7 +1307,8 @@ static void write_packet(struct emitter *e)
 {
 	bool weighted = tc(e->plan);
 
-	fprintf(e->out, "/* What the spec reads of a packet, in host byte order but for addresses */\nstruct packet {\n");
+	fprintf(e->out,
+	        "/* What the spec reads of a packet, in host byte order but for addresses */\nstruct packet {\n");
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (!strcmp(e->plan->members[i].field->member, "time"))
 			write_member(e->out, "__u64", "time");
@@ -1312,8 +1362,8 @@ static void write_body(struct emitter *e)
 		write_section_maps(e, &e->plan->sections[i]);
 	if (e->plan->programs[AMON_HOOK_XDP])
 		fprintf(e->out, "/* The next probe on the hook */\nstruct {\n\t__uint(type, BPF_MAP_TYPE_PROG_ARRAY);\n"
-				"\t__uint(max_entries, 1);\n\t__type(key, __u32);\n\t__type(value, __u32);\n"
-				"} amon_next SEC(\".maps\");\n\n");
+		                "\t__uint(max_entries, 1);\n\t__type(key, __u32);\n\t__type(value, __u32);\n"
+		                "} amon_next SEC(\".maps\");\n\n");
 	quote_template(e, "arithmetic.h");
 	quote_template(e, "extreme.h");
 	quote_template(e, "buckets.h");
@@ -1323,18 +1373,57 @@ static void write_body(struct emitter *e)
 	free(edges);
 }
 
-/* At most one blank line in a row. */
+#define COLUMNS 120
+
+/* Where a line that is too long may break: behind an operator or a comma. 0: nowhere. */
+static size_t break_before(const char *line, size_t length)
+{
+	size_t column = 0, at = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		column = line[i] == '\t' ? column / 8 * 8 + 8 : column + 1;
+		if (column > COLUMNS && at)
+			return at;
+		if (i && line[i] == ' ' && strchr("&|,?:+", line[i - 1]))
+			at = i + 1;
+	}
+	return column > COLUMNS ? at : 0;
+}
+
+static void write_wrapped(FILE *out, const char *line, size_t length)
+{
+	size_t tabs = strspn(line, "\t"), at;
+	bool is_comment = length > tabs + 1 && line[tabs] == '/' && line[tabs + 1] == '*';
+
+	while (!is_comment && (at = break_before(line, length))) {
+		fprintf(out, "%.*s\n%.*s\t", (int)at - 1, line, (int)tabs, "\t\t\t\t\t\t\t\t");
+		line += at;
+		length -= at;
+		/* what follows stands one step further in */
+		tabs = tabs < 7 ? tabs : 7;
+	}
+	fprintf(out, "%.*s\n", (int)length, line);
+}
+
+/* At most one blank line in a row, and no line too long. */
 static char *tidy(struct amon_arena *arena, const char *text)
 {
-	char *tidied = amon_arena_alloc(arena, strlen(text) + 1), *to = tidied;
+	char *tidied = NULL, *result;
+	size_t size = 0;
+	FILE *out = open_memstream(&tidied, &size);
+	bool blank = false;
 
-	for (; *text; text++) {
-		if (*text == '\n' && to - tidied >= 2 && to[-1] == '\n' && to[-2] == '\n')
-			continue;
-		*to++ = *text;
+	for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+		if (end != text)
+			write_wrapped(out, text, end - text);
+		else if (!blank)
+			fputc('\n', out);
+		blank = end == text;
 	}
-	*to = '\0';
-	return tidied;
+	fclose(out);
+	result = amon_arena_copy(arena, tidied, size);
+	free(tidied);
+	return result;
 }
 
 char *amon_emit(const struct amon_plan *plan)

@@ -7,7 +7,21 @@
 #include "arena.h"
 
 /* C's precedences, as far as they are needed. */
-enum { BINDS_CHOICE = 2, BINDS_OR, BINDS_AND, BINDS_BIT_OR, BINDS_BIT_XOR, BINDS_BIT_AND, BINDS_EQ, BINDS_LESS, BINDS_SHIFT, BINDS_ADD, BINDS_MULTIPLY, BINDS_UNARY, BINDS_PRIMARY };
+enum {
+	BINDS_CHOICE = 2,
+	BINDS_OR,
+	BINDS_AND,
+	BINDS_BIT_OR,
+	BINDS_BIT_XOR,
+	BINDS_BIT_AND,
+	BINDS_EQ,
+	BINDS_LESS,
+	BINDS_SHIFT,
+	BINDS_ADD,
+	BINDS_MULTIPLY,
+	BINDS_UNARY,
+	BINDS_PRIMARY
+};
 
 #define ALWAYS ((struct amon_c){ NULL, BINDS_PRIMARY })
 
@@ -65,9 +79,8 @@ static struct amon_c binary(struct amon_writer *w, struct amon_c a, const char *
 /* Two operands of one layer ask for it once. */
 static bool asks_already(struct amon_writer *w, struct amon_c a, struct amon_c b)
 {
-	return !strcmp(a.text, b.text) ||
-	       (a.binds == BINDS_AND && !strncmp(b.text, "p->layers &", 11) &&
-		strstr(a.text, amon_arena_printf(w->arena, "(%s)", b.text)) == a.text);
+	return !strcmp(a.text, b.text) || (a.binds == BINDS_AND && !strncmp(b.text, "p->layers &", 11) &&
+	                                   strstr(a.text, amon_arena_printf(w->arena, "(%s)", b.text)) == a.text);
 }
 
 struct amon_c amon_c_and(struct amon_writer *w, struct amon_c a, struct amon_c b)
@@ -123,7 +136,7 @@ void amon_c_learn_present(struct amon_writer *w, const struct amon_value *value)
 	case AMON_VALUE_BINARY:
 		if (value->type.base == AMON_BASE_BOOL)
 			break; /* a condition always has a value */
-		/* fall through */
+		               /* fall through */
 	case AMON_VALUE_CAST:
 	case AMON_VALUE_ABS:
 	case AMON_VALUE_MIN:
@@ -182,8 +195,8 @@ static struct amon_c layers_there(struct amon_writer *w, uint32_t mask)
 		return ALWAYS;
 	for (int layer = 0; layer < AMON_LAYER_COUNT; layer++)
 		if (mask & AMON_LAYER_BIT(layer)) {
-			names = names ? amon_arena_printf(w->arena, "%s | %s", names, amon_layer_name(layer)) :
-					amon_layer_name(layer);
+			names = names ? amon_arena_printf(w->arena, "%s | %s", names, amon_layer_name(layer))
+			              : amon_layer_name(layer);
 			count++;
 		}
 	return c(w, BINDS_BIT_AND, count > 1 ? "p->layers & (%s)" : "p->layers & %s", names);
@@ -199,7 +212,7 @@ static struct amon_c slice_there(struct amon_writer *w, const char *member)
 
 /* --- numbers */
 
-static struct amon_c number(struct amon_writer *w, int64_t value)
+struct amon_c amon_c_number(struct amon_writer *w, int64_t value)
 {
 	if (value == INT64_MIN)
 		return c(w, BINDS_PRIMARY, "(-9223372036854775807ll - 1)");
@@ -225,7 +238,8 @@ static uint32_t magnitude(const struct amon_value *value)
 
 	switch (value->kind) {
 	case AMON_VALUE_INTEGER:
-		bits = value->integer == INT64_MIN ? 64 : width_of(value->integer < 0 ? -value->integer : value->integer);
+		bits = value->integer == INT64_MIN ? 64
+		                                   : width_of(value->integer < 0 ? -value->integer : value->integer);
 		break;
 	case AMON_VALUE_BINARY:
 		if (value->op == AMON_OP_ADD || value->op == AMON_OP_SUBTRACT)
@@ -284,8 +298,11 @@ static struct amon_c field_text(struct amon_writer *w, const struct amon_field *
 	if (!dollar)
 		return member;
 	shift = strstr(field->value, ">>") && !strchr(field->value, '&');
-	return c(w, shift ? BINDS_SHIFT : strchr(field->value, '*') ? BINDS_MULTIPLY : BINDS_BIT_AND, "%.*s%s%s",
-		 (int)(dollar - field->value), field->value, member.text, dollar + 1);
+	return c(w,
+	         shift                       ? BINDS_SHIFT
+	         : strchr(field->value, '*') ? BINDS_MULTIPLY
+	                                     : BINDS_BIT_AND,
+	         "%.*s%s%s", (int)(dollar - field->value), field->value, member.text, dollar + 1);
 }
 
 /* --- addresses */
@@ -328,8 +345,8 @@ static struct amon_c words_match(struct amon_writer *w, const char *array, const
 	for (uint32_t i = 0; i < 4; i++)
 		if (word_mask(address->prefix, i))
 			all = amon_c_and(w, all,
-					 word_matches(w, amon_arena_printf(w->arena, "%s[%u]", array, i),
-						      word_mask(address->prefix, i), word_of(address, i)));
+			                 word_matches(w, amon_arena_printf(w->arena, "%s[%u]", array, i),
+			                              word_mask(address->prefix, i), word_of(address, i)));
 	return all.text ? all : c(w, BINDS_PRIMARY, "1");
 }
 
@@ -346,12 +363,12 @@ static struct amon_c mac_matches(struct amon_writer *w, const char *array, const
 	if (address->prefix == 48)
 		return c(w, BINDS_EQ, "mac_number(%s) == 0x%012llx", array, (unsigned long long)mac_of(address));
 	return c(w, BINDS_EQ, "(mac_number(%s) & 0x%012llx) == 0x%012llx", array, (unsigned long long)mask,
-		 (unsigned long long)(mac_of(address) & mask));
+	         (unsigned long long)(mac_of(address) & mask));
 }
 
 /* The value is in the prefix. */
 static struct amon_c in_prefix(struct amon_writer *w, const struct amon_value *value, struct amon_c text,
-			       const struct amon_address *address)
+                               const struct amon_address *address)
 {
 	struct amon_c match;
 
@@ -365,7 +382,7 @@ static struct amon_c in_prefix(struct amon_writer *w, const struct amon_value *v
 	case AMON_BASE_NET:
 		if (address->family == AMON_ADDRESS_IPV4) {
 			match = word_matches(w, amon_arena_printf(w->arena, "%s[0]", text.text),
-					     word_mask(address->prefix, 0), word_of(address, 0));
+			                     word_mask(address->prefix, 0), word_of(address, 0));
 			return address->prefix ? amon_c_and(w, version_is(w, address), match) : version_is(w, address);
 		}
 		return amon_c_and(w, version_is(w, address), words_match(w, text.text, address));
@@ -379,28 +396,29 @@ static const char *constant_words(struct amon_writer *w, const struct amon_addre
 	const char *name = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
 
 	amon_write(w, "const __be32 %s[4] = { htonl(0x%08x), htonl(0x%08x), htonl(0x%08x), htonl(0x%08x) };\n", name,
-		   word_of(address, 0), word_of(address, 1), word_of(address, 2), word_of(address, 3));
+	           word_of(address, 0), word_of(address, 1), word_of(address, 2), word_of(address, 3));
 	return name;
 }
 
 /* low <= value <= high, of addresses. */
 static struct amon_c in_address_range(struct amon_writer *w, const struct amon_value *value, struct amon_c text,
-				      const struct amon_range *range)
+                                      const struct amon_range *range)
 {
-	const char *word = value->type.base == AMON_BASE_NET ? amon_arena_printf(w->arena, "%s[0]", text.text) : text.text;
+	const char *word =
+	        value->type.base == AMON_BASE_NET ? amon_arena_printf(w->arena, "%s[0]", text.text) : text.text;
 	struct amon_c within;
 
 	if (value->type.base == AMON_BASE_MAC)
 		return c(w, BINDS_AND, "mac_number(%s) >= 0x%012llx && mac_number(%s) <= 0x%012llx", text.text,
-			 (unsigned long long)mac_of(&range->address), text.text,
-			 (unsigned long long)mac_of(&range->address_high));
+		         (unsigned long long)mac_of(&range->address), text.text,
+		         (unsigned long long)mac_of(&range->address_high));
 	if (range->address.family == AMON_ADDRESS_IPV4)
-		within = c(w, BINDS_AND, "ntohl(%s) >= 0x%08x && ntohl(%s) <= 0x%08x", word, word_of(&range->address, 0),
-			   word, word_of(&range->address_high, 0));
+		within = c(w, BINDS_AND, "ntohl(%s) >= 0x%08x && ntohl(%s) <= 0x%08x", word,
+		           word_of(&range->address, 0), word, word_of(&range->address_high, 0));
 	else
 		within = c(w, BINDS_AND, "address_at_most(%s, %s) && address_at_most(%s, %s)",
-			   constant_words(w, &range->address), text.text, text.text,
-			   constant_words(w, &range->address_high));
+		           constant_words(w, &range->address), text.text, text.text,
+		           constant_words(w, &range->address_high));
 	return value->type.base == AMON_BASE_NET ? amon_c_and(w, version_is(w, &range->address), within) : within;
 }
 
@@ -419,16 +437,17 @@ static struct amon_c_value prefix_value(struct amon_writer *w, const struct amon
 		amon_write(w, "const __u8 %s[6] = {", name);
 		for (uint32_t i = 0; i < 6; i++)
 			fprintf(w->out, "%s%s[%u] & 0x%02x", i ? ", " : " ", left.value.text, i,
-				word_mask(four, i / 4) >> (24 - i % 4 * 8) & 0xff);
+			        word_mask(four, i / 4) >> (24 - i % 4 * 8) & 0xff);
 	} else {
 		amon_write(w, "const __be32 %s[4] = {", name);
 		for (uint32_t i = 0; i < 4; i++)
 			if (value->type.base == AMON_BASE_NET && (i ? 0 : word_mask(four, 0)) != word_mask(six, i))
 				fprintf(w->out, "%s%s[%u] & (p->net_version == 4 ? htonl(0x%08x) : htonl(0x%08x))",
-					i ? ", " : " ", left.value.text, i, i ? 0 : word_mask(four, 0), word_mask(six, i));
+				        i ? ", " : " ", left.value.text, i, i ? 0 : word_mask(four, 0),
+				        word_mask(six, i));
 			else
 				fprintf(w->out, "%s%s[%u] & htonl(0x%08x)", i ? ", " : " ", left.value.text, i,
-					word_mask(six, i));
+				        word_mask(six, i));
 	}
 	fprintf(w->out, " };\n");
 	left.value = c(w, BINDS_PRIMARY, "%s", name);
@@ -459,14 +478,22 @@ static const struct {
 	const char *text;
 	int binds;
 } operators[] = {
-	{ AMON_OP_OR, "||", BINDS_OR },		    { AMON_OP_AND, "&&", BINDS_AND },
-	{ AMON_OP_EQ, "==", BINDS_EQ },		    { AMON_OP_NE, "!=", BINDS_EQ },
-	{ AMON_OP_LT, "<", BINDS_LESS },	    { AMON_OP_GT, ">", BINDS_LESS },
-	{ AMON_OP_LE, "<=", BINDS_LESS },	    { AMON_OP_GE, ">=", BINDS_LESS },
-	{ AMON_OP_BIT_OR, "|", BINDS_BIT_OR },	    { AMON_OP_BIT_XOR, "^", BINDS_BIT_XOR },
-	{ AMON_OP_BIT_AND, "&", BINDS_BIT_AND },    { AMON_OP_SHIFT_LEFT, "<<", BINDS_SHIFT },
-	{ AMON_OP_SHIFT_RIGHT, ">>", BINDS_SHIFT }, { AMON_OP_ADD, "+", BINDS_ADD },
-	{ AMON_OP_SUBTRACT, "-", BINDS_ADD },	    { AMON_OP_MULTIPLY, "*", BINDS_MULTIPLY },
+	{ AMON_OP_OR, "||", BINDS_OR },
+	{ AMON_OP_AND, "&&", BINDS_AND },
+	{ AMON_OP_EQ, "==", BINDS_EQ },
+	{ AMON_OP_NE, "!=", BINDS_EQ },
+	{ AMON_OP_LT, "<", BINDS_LESS },
+	{ AMON_OP_GT, ">", BINDS_LESS },
+	{ AMON_OP_LE, "<=", BINDS_LESS },
+	{ AMON_OP_GE, ">=", BINDS_LESS },
+	{ AMON_OP_BIT_OR, "|", BINDS_BIT_OR },
+	{ AMON_OP_BIT_XOR, "^", BINDS_BIT_XOR },
+	{ AMON_OP_BIT_AND, "&", BINDS_BIT_AND },
+	{ AMON_OP_SHIFT_LEFT, "<<", BINDS_SHIFT },
+	{ AMON_OP_SHIFT_RIGHT, ">>", BINDS_SHIFT },
+	{ AMON_OP_ADD, "+", BINDS_ADD },
+	{ AMON_OP_SUBTRACT, "-", BINDS_ADD },
+	{ AMON_OP_MULTIPLY, "*", BINDS_MULTIPLY },
 };
 
 static size_t operator_row(enum amon_operator op)
@@ -489,10 +516,10 @@ static struct amon_c_value division(struct amon_writer *w, const struct amon_val
 		result.when = amon_c_and(w, result.when, c(w, BINDS_PRIMARY, "%s", divisor));
 	if (amon_c_bits(value->left) <= 63 && amon_c_bits(value->right) <= 63)
 		result.value = c(w, BINDS_UNARY, "(__s64)((__u64)%s %s (__u64)%s)", amon_c_tight(w, left.value),
-				 value->op == AMON_OP_DIVIDE ? "/" : "%", divisor);
+		                 value->op == AMON_OP_DIVIDE ? "/" : "%", divisor);
 	else
 		result.value = c(w, BINDS_PRIMARY, "%s(%s, %s)", value->op == AMON_OP_DIVIDE ? "divide" : "modulo",
-				 left.value.text, divisor);
+		                 left.value.text, divisor);
 	return result;
 }
 
@@ -504,19 +531,22 @@ static struct amon_c_value arithmetic(struct amon_writer *w, const struct amon_v
 
 	result.when = amon_c_and(w, left.when, right.when);
 	if (value->op == AMON_OP_SHIFT_LEFT || value->op == AMON_OP_SHIFT_RIGHT) {
-		const char *shift = value->right->kind == AMON_VALUE_INTEGER ?
-					    right.value.text :
-					    amon_arena_printf(w->arena, "(%s & 63)", operand(w, right.value, BINDS_BIT_AND));
+		const char *shift =
+		        value->right->kind == AMON_VALUE_INTEGER
+		                ? right.value.text
+		                : amon_arena_printf(w->arena, "(%s & 63)", operand(w, right.value, BINDS_BIT_AND));
 
-		result.value = value->op == AMON_OP_SHIFT_LEFT ?
-				       c(w, BINDS_UNARY, "(__s64)((__u64)%s << %s)", amon_c_tight(w, left.value), shift) :
-				       c(w, BINDS_SHIFT, "(__s64)%s >> %s", amon_c_tight(w, left.value), shift);
+		result.value =
+		        value->op == AMON_OP_SHIFT_LEFT
+		                ? c(w, BINDS_UNARY, "(__s64)((__u64)%s << %s)", amon_c_tight(w, left.value), shift)
+		                : c(w, BINDS_SHIFT, "(__s64)%s >> %s", amon_c_tight(w, left.value), shift);
 	} else if (wraps && magnitude(value) > 63) {
 		/* wraps as two's complement, which signed C arithmetic does not */
 		result.value = c(w, BINDS_UNARY, "(__s64)((__u64)%s %s (__u64)%s)", amon_c_tight(w, left.value),
-				 operators[row].text, amon_c_tight(w, right.value));
+		                 operators[row].text, amon_c_tight(w, right.value));
 	} else {
-		result.value = binary(w, wide(w, left.value), operators[row].text, operators[row].binds, wide(w, right.value));
+		result.value =
+		        binary(w, wide(w, left.value), operators[row].text, operators[row].binds, wide(w, right.value));
 	}
 	return result;
 }
@@ -548,7 +578,7 @@ static const char *truth_once(struct amon_writer *w, struct amon_c truth)
 }
 
 static const char *choose_array(struct amon_writer *w, const char *condition, const char *a, const char *b,
-				const char *type, int count)
+                                const char *type, int count)
 {
 	const char *name = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
 
@@ -562,11 +592,12 @@ static const char *choose_array(struct amon_writer *w, const char *condition, co
 static struct amon_c_value choice(struct amon_writer *w, const struct amon_value *value)
 {
 	const char *condition = truth_once(w, amon_c_condition(w, value->left));
-	struct amon_c_value a = amon_c_value(w, value->middle), b = amon_c_value(w, value->right), result = { .when = ALWAYS };
+	struct amon_c_value a = amon_c_value(w, value->middle), b = amon_c_value(w, value->right),
+	                    result = { .when = ALWAYS };
 
 	if (a.when.text || b.when.text)
 		result.when = c(w, BINDS_PRIMARY, "(%s ? (%s) : (%s))", condition, a.when.text ? a.when.text : "1",
-				b.when.text ? b.when.text : "1");
+		                b.when.text ? b.when.text : "1");
 	switch (value->type.base) {
 	case AMON_BASE_IPV6:
 	case AMON_BASE_NET:
@@ -577,10 +608,10 @@ static struct amon_c_value choice(struct amon_writer *w, const struct amon_value
 		break;
 	case AMON_BASE_IPV4:
 		return (struct amon_c_value){ result.when, c(w, BINDS_CHOICE, "%s ? %s : %s", condition,
-							     amon_c_tight(w, a.value), amon_c_tight(w, b.value)) };
+			                                     amon_c_tight(w, a.value), amon_c_tight(w, b.value)) };
 	default:
 		return (struct amon_c_value){ result.when, c(w, BINDS_CHOICE, "%s ? %s : %s", condition,
-							     wide(w, a.value).text, wide(w, b.value).text) };
+			                                     wide(w, a.value).text, wide(w, b.value).text) };
 	}
 	result.value.binds = BINDS_PRIMARY;
 	return result;
@@ -591,7 +622,7 @@ static struct amon_c_value cast(struct amon_writer *w, const struct amon_value *
 	struct amon_c_value left = amon_c_value(w, value->left);
 
 	left.value = c(w, BINDS_UNARY, "(__%c%u)%s", value->is_signed ? 's' : 'u', value->width * 8,
-		       amon_c_tight(w, left.value));
+	               amon_c_tight(w, left.value));
 	return left;
 }
 
@@ -599,9 +630,8 @@ static struct amon_c_value unary(struct amon_writer *w, const struct amon_value 
 {
 	struct amon_c_value left = amon_c_value(w, value->left);
 
-	left.value = value->op == AMON_OP_NEGATE ?
-			     c(w, BINDS_UNARY, "(__s64)-(__u64)%s", amon_c_tight(w, left.value)) :
-			     c(w, BINDS_UNARY, "~(__s64)%s", amon_c_tight(w, left.value));
+	left.value = value->op == AMON_OP_NEGATE ? c(w, BINDS_UNARY, "(__s64)-(__u64)%s", amon_c_tight(w, left.value))
+	                                         : c(w, BINDS_UNARY, "~(__s64)%s", amon_c_tight(w, left.value));
 	return left;
 }
 
@@ -615,7 +645,7 @@ struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value 
 	}
 	switch (value->kind) {
 	case AMON_VALUE_INTEGER:
-		result.value = number(w, value->integer);
+		result.value = amon_c_number(w, value->integer);
 		return result;
 	case AMON_VALUE_ADDRESS:
 		result.value = address_value(w, value);
@@ -633,7 +663,8 @@ struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value 
 	case AMON_VALUE_UNARY:
 		return unary(w, value);
 	case AMON_VALUE_BINARY:
-		return value->op == AMON_OP_DIVIDE || value->op == AMON_OP_MODULO ? division(w, value) : arithmetic(w, value);
+		return value->op == AMON_OP_DIVIDE || value->op == AMON_OP_MODULO ? division(w, value)
+		                                                                  : arithmetic(w, value);
 	case AMON_VALUE_CHOICE:
 		return choice(w, value);
 	case AMON_VALUE_CAST:
@@ -649,7 +680,8 @@ struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value 
 
 static bool is_array(const struct amon_value *value)
 {
-	return value->type.base == AMON_BASE_IPV6 || value->type.base == AMON_BASE_NET || value->type.base == AMON_BASE_MAC;
+	return value->type.base == AMON_BASE_IPV6 || value->type.base == AMON_BASE_NET ||
+	       value->type.base == AMON_BASE_MAC;
 }
 
 static struct amon_c negated(struct amon_writer *w, struct amon_c a)
@@ -657,7 +689,8 @@ static struct amon_c negated(struct amon_writer *w, struct amon_c a)
 	return c(w, BINDS_UNARY, "!%s", amon_c_tight(w, a));
 }
 
-static struct amon_c arrays_equal(struct amon_writer *w, const struct amon_value *value, struct amon_c a, struct amon_c b)
+static struct amon_c arrays_equal(struct amon_writer *w, const struct amon_value *value, struct amon_c a,
+                                  struct amon_c b)
 {
 	struct amon_c same;
 
@@ -685,7 +718,8 @@ static struct amon_c compare_addresses(struct amon_writer *w, const struct amon_
 	} else {
 		b = amon_c_value(w, right);
 		when = amon_c_and(w, a.when, b.when);
-		equal = is_array(left) ? arrays_equal(w, left, a.value, b.value) : binary(w, a.value, "==", BINDS_EQ, b.value);
+		equal = is_array(left) ? arrays_equal(w, left, a.value, b.value)
+		                       : binary(w, a.value, "==", BINDS_EQ, b.value);
 	}
 	return amon_c_and(w, when, value->op == AMON_OP_NE ? negated(w, equal) : equal);
 }
@@ -711,7 +745,7 @@ static struct amon_c compare(struct amon_writer *w, const struct amon_value *val
 	y = b.value;
 	if (value->left->type.base != AMON_BASE_BOOL && !compares_plainly(value->left, value->right)) {
 		bool fits = value->right->kind == AMON_VALUE_INTEGER && amon_c_bits(value->left) <= 32 &&
-			    amon_c_bits(value->right) <= 31;
+		            amon_c_bits(value->right) <= 31;
 
 		if (!fits) {
 			x = value->left->kind == AMON_VALUE_INTEGER ? x : wide(w, x);
@@ -724,8 +758,9 @@ static struct amon_c compare(struct amon_writer *w, const struct amon_value *val
 static struct amon_c in_numbers(struct amon_writer *w, const char *x, const struct amon_range *range)
 {
 	if (range->low == range->high)
-		return c(w, BINDS_EQ, "%s == %s", x, number(w, range->low).text);
-	return c(w, BINDS_AND, "%s >= %s && %s <= %s", x, number(w, range->low).text, x, number(w, range->high).text);
+		return c(w, BINDS_EQ, "%s == %s", x, amon_c_number(w, range->low).text);
+	return c(w, BINDS_AND, "%s >= %s && %s <= %s", x, amon_c_number(w, range->low).text, x,
+	         amon_c_number(w, range->high).text);
 }
 
 static struct amon_c in_set(struct amon_writer *w, const struct amon_value *value)
@@ -738,13 +773,13 @@ static struct amon_c in_set(struct amon_writer *w, const struct amon_value *valu
 
 	for (uint32_t i = 0; i < value->range_count; i++) {
 		const struct amon_range *range = &value->ranges[i];
-		struct amon_c item = is_number	     ? in_numbers(w, number_text, range) :
-				     range->is_range ? in_address_range(w, left, x.value, range) :
-						       in_prefix(w, left, x.value, &range->address);
+		struct amon_c item = is_number         ? in_numbers(w, number_text, range)
+		                     : range->is_range ? in_address_range(w, left, x.value, range)
+		                                       : in_prefix(w, left, x.value, &range->address);
 
 		any = any.text ? c(w, BINDS_OR, "%s || %s", operand(w, any, BINDS_OR),
-				   in_parentheses(w, item, item.binds <= BINDS_AND)) :
-				 item;
+		                   in_parentheses(w, item, item.binds <= BINDS_AND))
+		               : item;
 	}
 	if (!any.text)
 		any = c(w, BINDS_PRIMARY, "0");
@@ -763,8 +798,13 @@ static struct amon_c logic(struct amon_writer *w, const struct amon_value *value
 	w->is_known_count = slices;
 	if (value->op == AMON_OP_AND)
 		return amon_c_and(w, a, b);
-	return c(w, BINDS_OR, "%s || %s", in_parentheses(w, a, a.binds == BINDS_AND || a.binds == BINDS_CHOICE || (a.binds > BINDS_AND && a.binds < BINDS_EQ)),
-		 in_parentheses(w, b, b.binds == BINDS_AND || b.binds == BINDS_CHOICE || (b.binds > BINDS_AND && b.binds < BINDS_EQ)));
+	return c(w, BINDS_OR, "%s || %s",
+	         in_parentheses(w, a,
+	                        a.binds == BINDS_AND || a.binds == BINDS_CHOICE ||
+	                                (a.binds > BINDS_AND && a.binds < BINDS_EQ)),
+	         in_parentheses(w, b,
+	                        b.binds == BINDS_AND || b.binds == BINDS_CHOICE ||
+	                                (b.binds > BINDS_AND && b.binds < BINDS_EQ)));
 }
 
 /* ALWAYS as a truth value. */

@@ -26,7 +26,7 @@ struct amon_writer {
 	struct amon_arena *arena;
 	FILE *out; /* statements that an expression needs before it (temporaries) are written here */
 	int indent;
-	unsigned int *temporaries; /* numbers them within a function */
+	unsigned int *temporaries;      /* numbers them within a function */
 	uint32_t known[AMON_MAX_KNOWN]; /* of each mask, some layer is there */
 	uint32_t known_count;
 	const char *is_known[AMON_MAX_KNOWN]; /* slices that are there */
@@ -39,6 +39,8 @@ void amon_write(const struct amon_writer *w, const char *format, ...) __attribut
 struct amon_c amon_c_condition(struct amon_writer *w, const struct amon_value *value);
 /** INT, TIME, IPv4 (an __be32), BOOL; of IPv6, NET and MAC the name of an array. */
 struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value *value);
+/** A number as C writes it. */
+struct amon_c amon_c_number(struct amon_writer *w, int64_t value);
 /** `value` as __s64 in a variable or constant, so that it can stand several times. */
 const char *amon_c_once(struct amon_writer *w, struct amon_c value);
 struct amon_c amon_c_and(struct amon_writer *w, struct amon_c a, struct amon_c b);

@@ -55,7 +55,7 @@ static json_t *encode_integer(const struct amon_schema *row, const char *from)
 {
 	int64_t integer = integer_at(row, from);
 
-	return integer ? json_integer(integer) : NULL;
+	return integer == row->usual ? NULL : json_integer(integer);
 }
 
 static json_t *encode_place(const struct amon_schema *row, const char *from)

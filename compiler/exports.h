@@ -21,7 +21,7 @@ struct amon_export_counter {
 
 struct amon_export_column {
 	enum amon_column_kind kind;
-	const char *name;     /* as exported */
+	const char *name; /* as exported */
 	const char *spec_name;
 	const char *help, *unit, *ipfix; /* "" for none */
 	uint32_t ipfix_pen, ipfix_id;
@@ -29,13 +29,15 @@ struct amon_export_column {
 	uint64_t divisor, multiplier;
 	const struct amon_aggregation *aggregation; /* METRIC */
 	struct amon_buckets buckets;
-	struct amon_layout layout;   /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
+	struct amon_layout
+	        layout; /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
 	struct amon_export_value *value; /* DERIVE */
 };
 
 /** Expressions at export: derive, having. Columns are named by place, not pointer. */
 struct amon_export_value {
-	enum amon_value_kind kind; /* INTEGER, REAL, ADDRESS, UNARY, BINARY, IN, CHOICE, ABS, MIN, MAX, PRESENT, COLUMN, WINDOW, LOG2, SQRT */
+	enum amon_value_kind kind; /* INTEGER, REAL, ADDRESS, UNARY, BINARY, IN, CHOICE, ABS, MIN, MAX, PRESENT, COLUMN,
+	                              WINDOW, LOG2, SQRT */
 	enum amon_operator op;
 	struct amon_type type;
 	int64_t integer;
@@ -51,10 +53,10 @@ struct amon_export_value {
 
 struct amon_export_table {
 	const char *name, *help;
-	const char *map;        /* PERCPU_HASH: key, record */
+	const char *map; /* PERCPU_HASH: key, record */
 	uint32_t key_size, record_size, size;
-	/* PERCPU_ARRAY of one entry of record_size: the `other` row; NULL: overflow drop. (Not inside the section's record: a
-	   per-CPU value ends at 32 KiB.) */
+	/* PERCPU_ARRAY of one entry of record_size: the `other` row; NULL: overflow drop. (Not inside the section's
+	   record: a per-CPU value ends at 32 KiB.) */
 	const char *other_map;
 	struct amon_export_column *columns; /* keys, then metrics and derives in the order of the spec */
 	uint32_t column_count, key_count;
@@ -69,7 +71,7 @@ struct amon_export_table {
 
 struct amon_export_section {
 	const char *name;
-	const char *map;      /* PERCPU_ARRAY of one entry: the section's record */
+	const char *map; /* PERCPU_ARRAY of one entry: the section's record */
 	uint32_t record_size;
 	struct amon_hook hooks[AMON_HOOK_COUNT];
 	uint32_t hook_count;

@@ -25,11 +25,9 @@ static bool refuse(struct decoder *decoder, const char *key, const char *why)
 
 static bool decode_integer(struct decoder *decoder, const struct amon_schema *row, const json_t *json, char *into)
 {
-	int64_t integer = json_integer_value(json);
+	int64_t integer = json ? json_integer_value(json) : row->usual;
 
-	if (!json)
-		return true;
-	if (!json_is_integer(json) || integer < row->low || integer > row->high)
+	if ((json && !json_is_integer(json)) || integer < row->low || integer > row->high)
 		return refuse(decoder, row->key, "is not a number in its range");
 	into += row->offset;
 	if (row->size == 8)

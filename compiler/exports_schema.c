@@ -6,12 +6,15 @@
 #define SIZE(type, member) sizeof(((type *)0)->member)
 #define AT(type, member)   .offset = offsetof(type, member), .size = SIZE(type, member)
 
-#define INTEGER(type, member, key, from, to) { key, AMON_SCHEMA_INTEGER, AT(type, member), .low = from, .high = to }
+#define NUMBER(type, member, key, from, to, normal)                                                                    \
+	{ key, AMON_SCHEMA_INTEGER, AT(type, member), .low = from, .high = to, .usual = normal }
+#define INTEGER(type, member, key, from, to) NUMBER(type, member, key, from, to, 0)
+#define FACTOR(type, member, key)            NUMBER(type, member, key, 0, INT64_MAX, 1)
+#define INDEX(type, member, key)             NUMBER(type, member, key, INT32_MIN, INT32_MAX, -1)
 #define U8(type, member, key)                INTEGER(type, member, key, 0, UINT8_MAX)
 #define U32(type, member, key)               INTEGER(type, member, key, 0, UINT32_MAX)
 #define U63(type, member, key)               INTEGER(type, member, key, 0, INT64_MAX)
 #define I8(type, member, key)                INTEGER(type, member, key, INT8_MIN, INT8_MAX)
-#define I32(type, member, key)               INTEGER(type, member, key, INT32_MIN, INT32_MAX)
 #define I64(type, member, key)               INTEGER(type, member, key, INT64_MIN, INT64_MAX)
 #define BOOL(type, member, key)              INTEGER(type, member, key, 0, 1)
 #define PLACE(type, member, key)             { key, AMON_SCHEMA_PLACE, AT(type, member) }
@@ -136,9 +139,9 @@ static const struct amon_schema value_rows[] = {
 	I64(struct amon_export_value, integer, "integer"),
 	{ "real", AMON_SCHEMA_REAL, AT(struct amon_export_value, real) },
 	STRUCT(struct amon_export_value, address, "address", address_rows),
-	I32(struct amon_export_value, section, "section"),
-	I32(struct amon_export_value, table, "table"),
-	I32(struct amon_export_value, column, "column"),
+	INDEX(struct amon_export_value, section, "section"),
+	INDEX(struct amon_export_value, table, "table"),
+	INDEX(struct amon_export_value, column, "column"),
 	WORD(struct amon_export_value, member, "member", member_words),
 	POINTER(struct amon_export_value, left, "left", value_rows),
 	POINTER(struct amon_export_value, middle, "middle", value_rows),
@@ -182,8 +185,8 @@ static const struct amon_schema column_rows[] = {
 	U32(struct amon_export_column, ipfix_pen, "ipfix_pen"),
 	U32(struct amon_export_column, ipfix_id, "ipfix_id"),
 	STRUCT(struct amon_export_column, type, "type", type_rows),
-	U63(struct amon_export_column, divisor, "divisor"),
-	U63(struct amon_export_column, multiplier, "multiplier"),
+	FACTOR(struct amon_export_column, divisor, "divisor"),
+	FACTOR(struct amon_export_column, multiplier, "multiplier"),
 	{ "aggregation", AMON_SCHEMA_AGGREGATION, AT(struct amon_export_column, aggregation) },
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
@@ -209,7 +212,7 @@ static const struct amon_schema table_rows[] = {
 	ARRAY(struct amon_export_table, columns, column_count, "columns", column_rows),
 	POINTER(struct amon_export_table, having, "having", value_rows),
 	U32(struct amon_export_table, top, "top"),
-	I32(struct amon_export_table, top_by, "top_by"),
+	INDEX(struct amon_export_table, top_by, "top_by"),
 	PLACE(struct amon_export_table, selected, "selected"),
 	PLACE(struct amon_export_table, in_rows, "in_rows"),
 	PLACE(struct amon_export_table, other, "other"),

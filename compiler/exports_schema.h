@@ -6,10 +6,10 @@
 
 /*
  * THE table of what the export table's JSON holds: one row for one member of a struct, read by encode and decode alike.
- * What is zero is left out, and what is left out is zero, so that the text stays short.
+ * What is as usual (zero, where nothing is said) is left out, so that the text stays short.
  */
 enum amon_schema_form {
-	AMON_SCHEMA_INTEGER, /* `size` bytes, low … high; signed where low is negative */
+	AMON_SCHEMA_INTEGER, /* `size` bytes, low … high, signed where low is negative; left out where `usual` */
 	AMON_SCHEMA_PLACE,   /* uint32_t; always there unless UINT32_MAX */
 	AMON_SCHEMA_REAL,    /* a number, or "inf", "-inf", "nan" */
 	AMON_SCHEMA_TEXT,    /* never NULL when decoded: "" */
@@ -30,7 +30,7 @@ struct amon_schema {
 	enum amon_schema_form form;
 	size_t offset, size; /* size of one item for arrays and pointers */
 	size_t count;        /* offset of the uint32_t that counts the items */
-	int64_t low, high;
+	int64_t low, high, usual;
 	const char *const *words;          /* WORD; `high` of them */
 	const struct amon_schema *members; /* ended by a NULL key */
 };

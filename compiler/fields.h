@@ -10,8 +10,8 @@
 /*
  * THE table of protocols and THE table of fields. A new field is one row.
  *
- * A layer is a bit of `packet->layers` in the generated C: it is set when the parser found that header whole. A field is
- * present when any of its layers is. Layers are ordered as the parser meets them.
+ * A layer is a bit of `packet->layers` in the generated C: it is set when the parser found that header whole. A field
+ * is present when any of its layers is. Layers are ordered as the parser meets them.
  */
 enum amon_layer {
 	AMON_LAYER_ETH,
@@ -77,8 +77,8 @@ enum amon_field_source {
 };
 
 struct amon_field {
-	const char *name;   /* as in Wireshark where Wireshark has it */
-	uint32_t layers;    /* presence: any of these; 0: always there */
+	const char *name; /* as in Wireshark where Wireshark has it */
+	uint32_t layers;  /* presence: any of these; 0: always there */
 	struct amon_type type;
 	const char *member; /* of struct packet in the generated C; several rows may share one */
 	const char *value;  /* from the member: `$` stands for it ("$ >> 2"); NULL: the member itself */
@@ -86,9 +86,9 @@ struct amon_field {
 	enum amon_field_source source;
 	struct amon_field_read reads[3];
 	const char *xdp, *tc; /* HOOK: the expression in either program; NULL: emit knows */
-	bool per_packet; /* differs between the wire packets of a super-packet: frame.len, tcp.flags … */
-	const char *unit; /* of the exported value, NULL for none */
-	const char *ipfix; /* the information element's name, or NULL */
+	bool per_packet;      /* differs between the wire packets of a super-packet: frame.len, tcp.flags … */
+	const char *unit;     /* of the exported value, NULL for none */
+	const char *ipfix;    /* the information element's name, or NULL */
 	const char *help;
 	const char *refused; /* why this known field cannot be used, with what to use: tcp.seq; NULL: usable */
 };

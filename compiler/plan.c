@@ -21,9 +21,9 @@
 #define PACKET_ON_STACK 208
 
 const char *const amon_cause_names[AMON_CAUSE_COUNT] = {
-	"WHOLE",	 "ETH_TRUNCATED", "VLAN_TRUNCATED",	 "PPPOE_TRUNCATED", "MPLS_TRUNCATED", "ARP_TRUNCATED",
-	"IP_TRUNCATED",	 "IP_HEADER",	  "IP_LENGTH",		 "EXTENSION_TRUNCATED", "TCP_TRUNCATED", "TCP_LENGTH",
-	"UDP_TRUNCATED", "SCTP_TRUNCATED", "ICMP_TRUNCATED",	 "ICMPV6_TRUNCATED", "UNSIZED",
+	"WHOLE",         "ETH_TRUNCATED",  "VLAN_TRUNCATED", "PPPOE_TRUNCATED",     "MPLS_TRUNCATED", "ARP_TRUNCATED",
+	"IP_TRUNCATED",  "IP_HEADER",      "IP_LENGTH",      "EXTENSION_TRUNCATED", "TCP_TRUNCATED",  "TCP_LENGTH",
+	"UDP_TRUNCATED", "SCTP_TRUNCATED", "ICMP_TRUNCATED", "ICMPV6_TRUNCATED",    "UNSIZED",
 };
 
 /* Which layer's walk finds which fault. */
@@ -49,11 +49,11 @@ static const struct {
 
 /* Words that C or the generated file has taken; a metric of that name gets an underscore. */
 static const char *const taken_words[] = {
-	"auto",	    "bool",	"break",    "case",	"char",	  "const",    "continue", "default", "do",     "double",
-	"else",	    "enum",	"extern",   "float",	"for",	  "goto",     "if",	  "inline",  "int",    "long",
-	"register", "restrict", "return",   "short",	"signed", "sizeof",   "static",	  "struct",  "switch", "typedef",
-	"typeof",   "union",	"unsigned", "void",	"volatile", "while",  "asm",	  "SEC",     "ntohs",  "ntohl",
-	"htons",    "htonl",	NULL,
+	"auto",   "bool",   "break",    "case",     "char",   "const",    "continue", "default",  "do",
+	"double", "else",   "enum",     "extern",   "float",  "for",      "goto",     "if",       "inline",
+	"int",    "long",   "register", "restrict", "return", "short",    "signed",   "sizeof",   "static",
+	"struct", "switch", "typedef",  "typeof",   "union",  "unsigned", "void",     "volatile", "while",
+	"asm",    "SEC",    "ntohs",    "ntohl",    "htons",  "htonl",    NULL,
 };
 
 /* --- names */
@@ -139,8 +139,7 @@ static void need_slice(struct amon_plan *plan, const struct amon_value *value)
 			return;
 	slice = &plan->slices[plan->slice_count++];
 	*slice = (struct amon_plan_slice){ .payload = value->payload, .offset = value->offset, .width = value->width };
-	slice->member =
-		amon_arena_printf(plan->arena, "%s_payload_%u_%u", prefix, value->offset, value->width);
+	slice->member = amon_arena_printf(plan->arena, "%s_payload_%u_%u", prefix, value->offset, value->width);
 	plan->layers |= AMON_LAYER_BIT(value->payload->layer);
 }
 
@@ -174,7 +173,7 @@ static bool needs_time(const struct amon_column *metric)
 
 /* Calls `each` for every packet expression of the probe. */
 static void for_each_value(const struct amon_probe *probe, void (*each)(void *data, const struct amon_value *value),
-			   void *data)
+                           void *data)
 {
 	for (const struct amon_section *section = probe->sections; section; section = section->next) {
 		each(data, section->where);
@@ -275,9 +274,10 @@ static uint32_t type_size(const char *c_type)
 {
 	if (strchr(c_type, '['))
 		return !strcmp(c_type, "__u8[6]") ? 6 : 16;
-	return !strcmp(c_type, "__u64") ? 8 : !strcmp(c_type, "__u32") || !strcmp(c_type, "__be32") ? 4 :
-	       !strcmp(c_type, "__u16")					   ? 2 :
-									     1;
+	return !strcmp(c_type, "__u64")                                ? 8
+	       : !strcmp(c_type, "__u32") || !strcmp(c_type, "__be32") ? 4
+	       : !strcmp(c_type, "__u16")                              ? 2
+	                                                               : 1;
 }
 
 static void plan_packet(struct amon_plan *plan)
@@ -321,7 +321,9 @@ static uint32_t place(uint32_t *offset, uint32_t size, uint32_t alignment)
 
 static uint32_t value_alignment(enum amon_base base)
 {
-	return base == AMON_BASE_MAC ? 1 : base == AMON_BASE_IPV4 || base == AMON_BASE_IPV6 || base == AMON_BASE_NET ? 4 : 8;
+	return base == AMON_BASE_MAC                                                       ? 1
+	       : base == AMON_BASE_IPV4 || base == AMON_BASE_IPV6 || base == AMON_BASE_NET ? 4
+	                                                                                   : 8;
 }
 
 static bool is_own_time(const struct amon_column *metric)
@@ -345,7 +347,8 @@ static void place_wide(struct amon_plan_metric *metric, struct names *names, uin
 	struct amon_layout *layout = &metric->layout;
 	enum amon_base base = argument_base(column);
 
-	*layout = (struct amon_layout){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 };
+	*layout = (struct amon_layout){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+		                        UINT32_MAX, 8,          UINT32_MAX, 0 };
 	metric->member = unique(names, column->name);
 	if (parts & AMON_PART_VALUE) {
 		layout->value_size = amon_value_size(base);
@@ -383,7 +386,7 @@ static void place_bytes(struct amon_plan_metric *metric, struct names *names, ui
 }
 
 static void plan_record(struct amon_plan *plan, struct amon_plan_record *record, const struct amon_columns *metrics,
-			struct names *names, uint32_t offset)
+                        struct names *names, uint32_t offset)
 {
 	record->metrics = amon_new_array(plan->arena, struct amon_plan_metric, metrics->count + 1);
 	for (const struct amon_column *column = metrics->first; column; column = column->next) {
@@ -400,11 +403,11 @@ static void plan_record(struct amon_plan *plan, struct amon_plan_record *record,
 }
 
 static void check_record(const struct amon_plan_record *record, struct amon_span span, uint32_t limit, const char *what,
-			 const char *name, struct amon_diagnostics *diagnostics)
+                         const char *name, struct amon_diagnostics *diagnostics)
 {
 	if (record->size > limit)
 		amon_error(diagnostics, span, "the metrics of %s `%s` need records of %u bytes; %u at most", what, name,
-			   record->size, limit);
+		           record->size, limit);
 }
 
 /* --- keys */
@@ -507,16 +510,19 @@ static bool misses_key(const struct amon_plan_table *table)
 
 static void plan_counters(struct amon_plan *plan, struct amon_plan_table *table, struct names *names, uint32_t *offset)
 {
-	static const char *const suffixes[AMON_LEDGER_COUNT] = { "selected", "in_rows",	  "other",     "no_key",
-								 "full",     "busy",	  "no_memory", "failed" };
+	static const char *const suffixes[AMON_LEDGER_COUNT] = { "selected", "in_rows", "other",     "no_key",
+		                                                 "full",     "busy",    "no_memory", "failed" };
 	bool other = table->table->overflow == AMON_OVERFLOW_OTHER;
 
 	for (int i = 0; i < AMON_LEDGER_COUNT; i++) {
-		bool there = i == AMON_LEDGER_OTHER ? other : i == AMON_LEDGER_NO_KEY ? misses_key(table) : i < AMON_LEDGER_OTHER || !other;
+		bool there = i == AMON_LEDGER_OTHER    ? other
+		             : i == AMON_LEDGER_NO_KEY ? misses_key(table)
+		                                       : i < AMON_LEDGER_OTHER || !other;
 
 		if (!there)
 			continue;
-		table->counters[i] = unique(names, amon_arena_printf(plan->arena, "%s_%s", table->table->name, suffixes[i]));
+		table->counters[i] =
+		        unique(names, amon_arena_printf(plan->arena, "%s_%s", table->table->name, suffixes[i]));
 		table->counter_offsets[i] = place(offset, 16, 8);
 	}
 }
@@ -530,7 +536,7 @@ static bool columns_once(const struct amon_columns *columns)
 }
 
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
-		       struct names *globals, struct amon_diagnostics *diagnostics)
+                       struct names *globals, struct amon_diagnostics *diagnostics)
 {
 	const char *base = amon_arena_printf(plan->arena, "%s_%s", section->section->name, table->table->name);
 	struct names members = { .arena = plan->arena };
@@ -590,7 +596,7 @@ const char *amon_program_name(enum amon_hook_kind hook)
 }
 
 static void plan_section(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals,
-			 struct amon_diagnostics *diagnostics)
+                         struct amon_diagnostics *diagnostics)
 {
 	const struct amon_section *checked = section->section;
 	struct names members = { .arena = plan->arena };
@@ -603,9 +609,10 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
 	section->table_count = checked->table_count;
 	section->once = columns_once(&checked->metrics);
-	section->weighted = amon_plan_runs_at(checked, AMON_HOOK_TC_INGRESS) || amon_plan_runs_at(checked, AMON_HOOK_TC_EGRESS);
+	section->weighted =
+	        amon_plan_runs_at(checked, AMON_HOOK_TC_INGRESS) || amon_plan_runs_at(checked, AMON_HOOK_TC_EGRESS);
 	section->shared = section->weighted || count_metrics(checked) > INLINE_METRICS ||
-			  count_conditions(checked) > INLINE_CONDITIONS;
+	                  count_conditions(checked) > INLINE_CONDITIONS;
 	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
 		causes += plan->causes[cause];
 	section->seen_member = unique(&members, "seen");
@@ -625,7 +632,8 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	check_record(&section->record, checked->span, AMON_MAX_PERCPU_VALUE - 8, "section", checked->name, diagnostics);
 }
 
-struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe, struct amon_diagnostics *diagnostics)
+struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,
+                            struct amon_diagnostics *diagnostics)
 {
 	struct amon_plan *plan = amon_new(arena, struct amon_plan);
 	struct names globals = { .arena = arena };
@@ -650,7 +658,7 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 		plan_section(plan, &plan->sections[i], &globals, diagnostics);
 	}
 	if (plan->map_count > AMON_MAX_MAPS)
-		amon_error(diagnostics, probe->sections->span, "the probe needs %u maps; a program may use %u", plan->map_count,
-			   AMON_MAX_MAPS);
+		amon_error(diagnostics, probe->sections->span, "the probe needs %u maps; a program may use %u",
+		           plan->map_count, AMON_MAX_MAPS);
 	return diagnostics->errors > errors ? NULL : plan;
 }

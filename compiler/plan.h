@@ -6,12 +6,12 @@
 #include "exports.h"
 
 /*
- * The plan decides everything that emit writes and the export table tells: which headers are walked, what of a packet is
- * kept, how records and keys lie in memory, which maps and programs there are.
+ * The plan decides everything that emit writes and the export table tells: which headers are walked, what of a packet
+ * is kept, how records and keys lie in memory, which maps and programs there are.
  */
 
 /** A program may use 64 maps; a per-CPU value ends at 32 KiB. */
-#define AMON_MAX_MAPS 64
+#define AMON_MAX_MAPS         64
 #define AMON_MAX_PERCPU_VALUE 32768
 
 /** What can be wrong with a packet: the first header that is not whole. */
@@ -52,7 +52,8 @@ struct amon_plan_slice {
 
 struct amon_plan_metric {
 	const struct amon_column *column;
-	const char *member, *count, *squares, *time, *buckets, *has, *version; /* C names of the parts; NULL: not there */
+	const char *member, *count, *squares, *time, *buckets, *has,
+	        *version; /* C names of the parts; NULL: not there */
 	struct amon_layout layout;
 };
 
@@ -68,7 +69,17 @@ struct amon_plan_key {
 	uint32_t offset, size;
 };
 
-enum amon_ledger { AMON_LEDGER_SELECTED, AMON_LEDGER_IN_ROWS, AMON_LEDGER_OTHER, AMON_LEDGER_NO_KEY, AMON_LEDGER_FULL, AMON_LEDGER_BUSY, AMON_LEDGER_NO_MEMORY, AMON_LEDGER_FAILED, AMON_LEDGER_COUNT };
+enum amon_ledger {
+	AMON_LEDGER_SELECTED,
+	AMON_LEDGER_IN_ROWS,
+	AMON_LEDGER_OTHER,
+	AMON_LEDGER_NO_KEY,
+	AMON_LEDGER_FULL,
+	AMON_LEDGER_BUSY,
+	AMON_LEDGER_NO_MEMORY,
+	AMON_LEDGER_FAILED,
+	AMON_LEDGER_COUNT
+};
 
 struct amon_plan_table {
 	const struct amon_table *table;
@@ -89,7 +100,7 @@ struct amon_plan_section {
 	struct amon_plan_record record;
 	struct amon_plan_table *tables;
 	uint32_t table_count;
-	uint32_t seen, selected, malformed;    /* offsets */
+	uint32_t seen, selected, malformed; /* offsets */
 	const char *seen_member, *selected_member, *malformed_member;
 	bool weighted; /* runs at TC, where a run may stand for several wire packets */
 	bool shared;   /* its functions are verified apart, and read the packet through volatile */
@@ -102,24 +113,25 @@ struct amon_plan {
 	struct amon_plan_section *sections;
 	uint32_t section_count;
 	bool programs[AMON_HOOK_COUNT];
-	bool choice;      /* some section says `ingress` alone */
-	uint32_t layers;  /* whose presence some condition or key asks for */
-	uint32_t walked;  /* that the parser walks */
+	bool choice;     /* some section says `ingress` alone */
+	uint32_t layers; /* whose presence some condition or key asks for */
+	uint32_t walked; /* that the parser walks */
 	bool causes[AMON_CAUSE_COUNT];
 	struct amon_plan_member *members;
 	uint32_t member_count;
 	struct amon_plan_slice *slices;
 	uint32_t slice_count;
-	bool scratch;     /* struct packet is too large for the stack */
+	bool scratch; /* struct packet is too large for the stack */
 	bool forget, walks_extensions, parses;
 	uint32_t packet_size, map_count;
 };
 
 /**
- * Plans a checked probe. What a limit of the kernel forbids (a record over 16 KiB, more than 64 maps) is an error in the
- * diagnostics, and NULL is returned.
+ * Plans a checked probe. What a limit of the kernel forbids (a record over 16 KiB, more than 64 maps) is an error in
+ * the diagnostics, and NULL is returned.
  */
-struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe, struct amon_diagnostics *diagnostics);
+struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,
+                            struct amon_diagnostics *diagnostics);
 
 /** True where a section is counted by the program of this hook. */
 bool amon_plan_runs_at(const struct amon_section *section, enum amon_hook_kind hook);

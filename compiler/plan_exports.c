@@ -24,7 +24,8 @@ struct builder {
 	struct block probe, *sections, **tables; /* [section], [section][table] */
 };
 
-static struct place *next_of(const struct amon_columns *columns, const struct amon_plan_record *record, struct place *to)
+static struct place *next_of(const struct amon_columns *columns, const struct amon_plan_record *record,
+                             struct place *to)
 {
 	uint32_t i = 0;
 
@@ -41,8 +42,8 @@ static int compare_places(const void *a, const void *b)
 }
 
 static struct block block_of(struct amon_arena *arena, const struct amon_plan_table *table,
-			     const struct amon_plan_record *record, const struct amon_columns *metrics,
-			     const struct amon_columns *derives)
+                             const struct amon_plan_record *record, const struct amon_columns *metrics,
+                             const struct amon_columns *derives)
 {
 	uint32_t keys = table ? table->key_count : 0, count = keys + (metrics ? metrics->count : 0) + derives->count;
 	struct block block = { amon_new_array(arena, struct place, count + 1), count };
@@ -120,7 +121,8 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-static void column_of(const struct builder *b, const struct place *place, uint32_t version, struct amon_export_column *to)
+static void column_of(const struct builder *b, const struct place *place, uint32_t version,
+                      struct amon_export_column *to)
 {
 	const struct amon_column *column = place->column;
 
@@ -181,11 +183,12 @@ static void counters_of(const struct builder *b, const struct amon_plan_table *t
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		if (table->counters[causes[i].counter])
 			to->unaccounted[to->unaccounted_count++] =
-				(struct amon_export_counter){ causes[i].name, table->counter_offsets[causes[i].counter] };
+			        (struct amon_export_counter){ causes[i].name,
+				                              table->counter_offsets[causes[i].counter] };
 }
 
 static void table_of(const struct builder *b, const struct amon_plan_table *table, const struct block *block,
-		     struct amon_export_table *to)
+                     struct amon_export_table *to)
 {
 	const struct amon_table *checked = table->table;
 
@@ -216,15 +219,16 @@ static const char *lower(struct amon_arena *arena, const char *name)
 	return text;
 }
 
-static void malformed_of(const struct builder *b, const struct amon_plan_section *section, struct amon_export_section *to)
+static void malformed_of(const struct builder *b, const struct amon_plan_section *section,
+                         struct amon_export_section *to)
 {
 	to->malformed = amon_new_array(b->arena, struct amon_export_counter, AMON_CAUSE_COUNT);
 	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++) {
 		if (!b->plan->causes[cause])
 			continue;
-		to->malformed[to->malformed_count] = (struct amon_export_counter){
-			lower(b->arena, amon_cause_names[cause]), section->malformed + 16 * to->malformed_count
-		};
+		to->malformed[to->malformed_count] =
+		        (struct amon_export_counter){ lower(b->arena, amon_cause_names[cause]),
+			                              section->malformed + 16 * to->malformed_count };
 		to->malformed_count++;
 	}
 }
@@ -263,12 +267,14 @@ static void builder_init(struct builder *b)
 	for (uint32_t s = 0; s < plan->section_count; s++) {
 		const struct amon_plan_section *section = &plan->sections[s];
 
-		b->sections[s] = block_of(b->arena, NULL, &section->record, &section->section->metrics, &section->section->derives);
+		b->sections[s] = block_of(b->arena, NULL, &section->record, &section->section->metrics,
+		                          &section->section->derives);
 		b->tables[s] = amon_new_array(b->arena, struct block, section->table_count + 1);
 		for (uint32_t t = 0; t < section->table_count; t++) {
 			const struct amon_plan_table *table = &section->tables[t];
 
-			b->tables[s][t] = block_of(b->arena, table, &table->record, &table->table->metrics, &table->table->derives);
+			b->tables[s][t] = block_of(b->arena, table, &table->record, &table->table->metrics,
+			                           &table->table->derives);
 		}
 	}
 }
@@ -287,7 +293,7 @@ struct amon_exports *amon_plan_exports(const struct amon_plan *plan)
 	for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
 		if (plan->programs[hook])
 			exports->programs[exports->program_count++] =
-				(struct amon_export_program){ amon_program_name(hook), hook };
+			        (struct amon_export_program){ amon_program_name(hook), hook };
 	exports->sections = amon_new_array(plan->arena, struct amon_export_section, plan->section_count + 1);
 	exports->section_count = plan->section_count;
 	for (uint32_t s = 0; s < plan->section_count; s++)

@@ -75,7 +75,8 @@ static void line(struct state *state, const char *start, size_t length)
 	size_t tabs = strspn(start, "\t");
 	char text[256], indent[16];
 
-	if (length > tabs + 5 && length - tabs < sizeof(text) && tabs < sizeof(indent) && !strncmp(start + tabs, "/*@", 3)) {
+	if (length > tabs + 5 && length - tabs < sizeof(text) && tabs < sizeof(indent) &&
+	    !strncmp(start + tabs, "/*@", 3)) {
 		memcpy(indent, start, tabs);
 		indent[tabs] = '\0';
 		memcpy(text, start + tabs + 3, length - tabs - 5);

@@ -27,13 +27,13 @@ static inline void amon_collected_cleanup(struct amon_collected **collected)
 }
 /** The same once more, of the caller's own. 0 or -ENOMEM. */
 int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
-			struct amon_collected **copy);
+                        struct amon_collected **copy);
 /**
  * into -= earlier: what came between two reads. Rows that saw no packet in between go. Only for export tables for which
  * amon_exports_subtract() returns NULL.
  */
 void amon_collected_subtract(const struct amon_exports *exports, struct amon_collected *into,
-			     const struct amon_collected *earlier);
+                             const struct amon_collected *earlier);
 /** NULL where all subtracts, else the first metric that does not ("ingress.flows.ttl_min"), in a static buffer. */
 const char *amon_exports_subtract(const struct amon_exports *exports);
 /** Empties every map, for the next window of a replay. */
@@ -46,12 +46,21 @@ struct amon_window {
 	int64_t clock_offset;
 };
 
-enum amon_cell_kind { AMON_CELL_NULL, AMON_CELL_BOOL, AMON_CELL_SIGNED, AMON_CELL_UNSIGNED, AMON_CELL_REAL, AMON_CELL_ADDRESS, AMON_CELL_TIME, AMON_CELL_HISTOGRAM };
+enum amon_cell_kind {
+	AMON_CELL_NULL,
+	AMON_CELL_BOOL,
+	AMON_CELL_SIGNED,
+	AMON_CELL_UNSIGNED,
+	AMON_CELL_REAL,
+	AMON_CELL_ADDRESS,
+	AMON_CELL_TIME,
+	AMON_CELL_HISTOGRAM
+};
 
 struct amon_bucket_cell {
 	double le_real; /* where the unit converts */
 	uint64_t le;
-	bool last;      /* no upper edge: null */
+	bool last; /* no upper edge: null */
 	uint64_t count;
 };
 
@@ -80,9 +89,9 @@ struct amon_cell {
 struct amon_table_rows {
 	const struct amon_export_table *table;
 	uint64_t row_count;
-	struct amon_cell *cells; /* row_count × table->column_count */
+	struct amon_cell *cells;        /* row_count × table->column_count */
 	struct amon_cell *other, *rest; /* column_count each, keys null; NULL: none */
-	uint64_t left_out; /* rows in `rest` */
+	uint64_t left_out;              /* rows in `rest` */
 };
 
 struct amon_section_rows {
@@ -100,24 +109,29 @@ struct amon_document {
 	uint32_t hook_count;
 	bool ingress_tc; /* `ingress` alone is counted at TC */
 	struct amon_section_rows *sections;
-	struct amon_cell *cells; /* exports->column_count: derives of the probe */
+	struct amon_cell *cells;  /* exports->column_count: derives of the probe */
 	struct amon_arena *arena; /* owns all of it */
 };
 
 /** Makes the document of one read; it keeps references to `collected`, which must outlive it. 0 or -ENOMEM. */
 int amon_document(const struct amon_exports *exports, const struct amon_collected *collected,
-		  const struct amon_window *window, struct amon_document **document);
+                  const struct amon_window *window, struct amon_document **document);
 void amon_document_free(struct amon_document *document);
 
 /** Packets and bytes at an offset of a section's record. */
-struct amon_packets { uint64_t packets, bytes; };
+struct amon_packets {
+	uint64_t packets, bytes;
+};
 struct amon_packets amon_section_packets(const struct amon_section_rows *section, uint32_t offset);
 
 /**
  * One format: writes a document. Returns 0, or -errno of the stream (-EPIPE, -ENOSPC).
  * `options` may be NULL.
  */
-struct amon_format_options { bool color; unsigned int width; };
+struct amon_format_options {
+	bool color;
+	unsigned int width;
+};
 struct amon_format {
 	const char *name, *help;
 	int (*write)(const struct amon_document *document, FILE *to, const struct amon_format_options *options);

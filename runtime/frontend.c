@@ -119,16 +119,24 @@ static void run_recover(void *data)
 	module_recover();
 }
 
+/* `error` is the guard's. */
+static int give_up(struct task *task, int error)
+{
+	if (error > 0)
+		report_failure(task, "the compiler crashed (%s)", strsignal(error));
+	else
+		report_failure(task, "the compiler took too %s", error == -ETIMEDOUT ? "long" : "much memory");
+	amon_guard_run(run_recover, NULL);
+	free(task->job.object);
+	return -EINVAL;
+}
+
 static int compile(struct task *task)
 {
 	int error = amon_guard_run(run_compile, task);
 
-	if (error > 0) {
-		report_failure(task, "the compiler crashed (%s)", strsignal(error));
-		amon_guard_run(run_recover, NULL);
-		free(task->job.object);
-		return -EINVAL;
-	}
+	if (error > 0 || error == -ETIMEDOUT || error == -EDQUOT)
+		return give_up(task, error);
 	task->result->object = task->job.object;
 	task->result->object_size = task->job.object_size;
 	return error ? error : task->job.object ? 0 : -EINVAL;

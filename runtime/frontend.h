@@ -26,10 +26,10 @@ struct amon_frontend_result {
 };
 
 /**
- * Compiles one self-contained C text for `-target bpf -mcpu=v3 -O2 -g -Wall -Wextra -nostdinc`. Warnings are messages and do not fail.
- * No input ends the process: a fatal error of LLVM, or a crash in it, is caught and is a message of severity 3.
- * Returns 0, -EINVAL where the text does not compile (see the messages), -ENOENT where the module or LLVM is not
- * installed (one message says so, with the package to install), or another -errno.
+ * Compiles one self-contained C text for `-target bpf -mcpu=v3 -O2 -g -Wall -Wextra -nostdinc`. Warnings are messages
+ * and do not fail. No input ends the process: a fatal error of LLVM, or a crash in it, is caught and is a message of
+ * severity 3. Returns 0, -EINVAL where the text does not compile (see the messages), -ENOENT where the module or LLVM
+ * is not installed (one message says so, with the package to install), or another -errno.
  */
 int amon_frontend_compile(const char *name, const char *text, size_t length, struct amon_frontend_result *result);
 

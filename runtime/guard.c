@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 
 /* Below 8 MiB less 256 KiB: beyond that clang would go on on further threads, which nothing guards. */
@@ -19,6 +21,13 @@
 #define SIGNAL_SIZE (64UL << 10)
 #define PAGE_SIZE   4096UL
 #define SIGNALS     (sizeof(signals) / sizeof(signals[0]))
+
+#define TICK_MS    20
+#define TIME_LIMIT (60 * 1000)
+#define SIZE_LIMIT (1L << 30)
+
+/* What ends run() at a limit. Not SIGABRT, which abort() too sends from within libc. */
+#define LIMIT_SIGNAL SIGTRAP
 
 static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT };
 
@@ -35,6 +44,7 @@ struct guard {
 	struct range libc, linker; /* may hold a lock at any instruction */
 	sigjmp_buf out;
 	int signal;
+	int limit; /* 0, or the errno of the one that was reached */
 };
 
 static struct sigaction before[SIGNALS];
@@ -61,11 +71,11 @@ static uintptr_t program_counter(const ucontext_t *context)
  * The stack ran out in the middle of malloc, say: leaving now would leave its lock taken for ever. Give it another
  * page; the overflow will be met again outside.
  */
-static bool grow(const struct guard *guard, uintptr_t address, uintptr_t counter)
+static bool grow(const struct guard *guard, uintptr_t address)
 {
 	uintptr_t page = address & ~(PAGE_SIZE - 1);
 
-	if (!within(guard->margin, address) || (!within(guard->libc, counter) && !within(guard->linker, counter)))
+	if (!within(guard->margin, address))
 		return false;
 	return !mprotect((void *)page, guard->margin.end - page, PROT_READ | PROT_WRITE);
 }
@@ -80,6 +90,13 @@ static void pass_on(int signal, const siginfo_t *info)
 		raise(signal);
 }
 
+static bool may_hold_lock(const struct guard *guard, const ucontext_t *context)
+{
+	uintptr_t counter = program_counter(context);
+
+	return within(guard->libc, counter) || within(guard->linker, counter);
+}
+
 static void caught(int signal, siginfo_t *info, void *context)
 {
 	struct guard *guard = guarded;
@@ -88,8 +105,12 @@ static void caught(int signal, siginfo_t *info, void *context)
 		pass_on(signal, info);
 		return;
 	}
-	if (signal == SIGSEGV && grow(guard, (uintptr_t)info->si_addr, program_counter(context)))
-		return;
+	if (may_hold_lock(guard, context)) {
+		if (signal == SIGSEGV && grow(guard, (uintptr_t)info->si_addr))
+			return;
+		if (signal == LIMIT_SIGNAL && info->si_code == SI_TKILL)
+			return; /* comes again */
+	}
 	guard->signal = signal;
 	siglongjmp(guard->out, 1);
 }
@@ -123,6 +144,39 @@ static int start(pthread_t *thread, const pthread_attr_t *attributes, struct gua
 	return -error;
 }
 
+static long resident(void)
+{
+	long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d %ld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (long)PAGE_SIZE;
+}
+
+/* Waits for the thread; at a limit asks it to leave, again and again until it is where it can. */
+static void wait_for(pthread_t thread, struct guard *guard)
+{
+	long size = resident();
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	for (int ms = 0;; ms += TICK_MS) {
+		until.tv_nsec += TICK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+		if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+			return;
+		if (!guard->limit)
+			guard->limit = ms > TIME_LIMIT ? ETIMEDOUT : resident() - size > SIZE_LIMIT ? EDQUOT : 0;
+		if (guard->limit)
+			pthread_kill(thread, LIMIT_SIGNAL);
+	}
+}
+
 static int run_on_thread(struct guard *guard)
 {
 	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -137,11 +191,13 @@ static int run_on_thread(struct guard *guard)
 		sigaction(signals[i], &action, &before[i]);
 	error = start(&thread, &attributes, guard);
 	if (!error)
-		pthread_join(thread, NULL);
+		wait_for(thread, guard);
 	for (size_t i = 0; i < SIGNALS; i++)
 		sigaction(signals[i], &before[i], NULL);
 	pthread_attr_destroy(&attributes);
-	return error ? error : guard->signal;
+	if (error)
+		return error;
+	return guard->signal && guard->limit ? -guard->limit : guard->signal;
 }
 
 struct search {

@@ -8,9 +8,11 @@
  */
 
 /**
- * Calls run(data) on a thread and stack of its own and waits for it. The signal handlers that this takes are put back
+ * Calls run(data) on a thread and stack of its own and waits for it, for as long as it takes less than a minute and the
+ * process does not grow by more than a GiB. The signal handlers that this takes are put back
  * before it returns; signals of other threads meanwhile go where they went before. One call at a time in a process.
- * Returns 0, the number of the signal that ended run(), or a negative errno where it was never started.
+ * Returns 0, the number of the signal that ended run(), -ETIMEDOUT or -EDQUOT where a limit did, or another negative
+ * errno where it was never started.
  */
 int amon_guard_run(void (*run)(void *), void *data);
 

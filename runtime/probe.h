@@ -20,7 +20,8 @@ struct bpf_object;
  *   constants  in .rodata (found by name in the object's BTF, absent where not needed):
  *              amon_replay     1: time and lengths come from amon_frame, not from the hook
  *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
- *   .data.replay  struct amon_frame amon_frame; read only where amon_replay is 1 (declare it volatile: clang reads ahead)
+ *   .data.replay  struct amon_frame amon_frame; read only where amon_replay is 1 (declare it volatile: clang reads
+ * ahead)
  */
 struct amon_frame {
 	uint64_t time;     /* nanoseconds since 1970 */
@@ -47,7 +48,7 @@ struct amon_load_options {
  * Returns 0, -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
  */
 int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
-		    const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
+                    const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
 void amon_probe_unload(struct amon_loaded *loaded);
 static inline void amon_probe_cleanup(struct amon_loaded **loaded)
 {
@@ -74,17 +75,19 @@ struct amon_attached_hook {
 
 /**
  * Decides whether `ingress` alone is XDP or TC on this interface (see amon_load_options), and refuses what cannot be
- * had there: no such interface, not Ethernet, no native XDP where it is written, a VLAN-stripping NIC under `ingress xdp`.
+ * had there: no such interface, not Ethernet, no native XDP where it is written, a VLAN-stripping NIC under `ingress
+ * xdp`.
  */
 int amon_probe_choose(const struct amon_exports *exports, const char *interface, bool *ingress_tc,
-		      struct amon_failure *failure);
+                      struct amon_failure *failure);
 
 /**
- * Attaches all programs of the probe, or none. Other programs on the hook go on running; a foreign XDP program is an error
+ * Attaches all programs of the probe, or none. Other programs on the hook go on running; a foreign XDP program is an
+ * error
  * (-EBUSY), never replaced. The attachment goes with the process, however it dies.
  */
 int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct amon_attached **attached,
-		      struct amon_failure *failure);
+                      struct amon_failure *failure);
 void amon_probe_detach(struct amon_attached *attached);
 /** The hooks that are in use, `count` of them. */
 const struct amon_attached_hook *amon_attached_hooks(const struct amon_attached *attached, uint32_t *count);
@@ -92,8 +95,8 @@ const struct amon_attached_hook *amon_attached_hooks(const struct amon_attached 
 int amon_attached_check(const struct amon_attached *attached);
 
 /**
- * Removes what dead processes left on an interface (inert dispatchers, chain links). Every command that attaches calls it.
- * The number of things removed, or -errno.
+ * Removes what dead processes left on an interface (inert dispatchers, chain links). Every command that attaches calls
+ * it. The number of things removed, or -errno.
  */
 int amon_hook_sweep(const char *interface);
 

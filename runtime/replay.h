@@ -5,10 +5,10 @@
 #include "document.h"
 
 /**
- * Runs a capture (pcap or pcapng, Ethernet) through a probe loaded with `replay`, every packet once through the first hook
- * of each section. Packets lie in a mapped array; a feeder in the kernel sets each into the frame and tail-calls the
- * probe, so that one system call runs thousands. Frames may have 0 to 262,144 bytes: what a test run
- * does not take is padded or cut at AMON_REPLAY_FRAME, at every hook alike, and the program is told the true lengths.
+ * Runs a capture (pcap or pcapng, Ethernet) through a probe loaded with `replay`, every packet once through the first
+ * hook of each section. Packets lie in a mapped array; a feeder in the kernel sets each into the frame and tail-calls
+ * the probe, so that one system call runs thousands. Frames may have 0 to 262,144 bytes: what a test run does not take
+ * is padded or cut at AMON_REPLAY_FRAME, at every hook alike, and the program is told the true lengths.
  */
 #define AMON_REPLAY_FRAME 16000
 
@@ -25,6 +25,6 @@ struct amon_replay_options {
  * -EIO: the capture is cut in the middle of a packet (the packets before are counted, and the windows were given).
  */
 int amon_replay(struct amon_loaded *loaded, const char *path, const struct amon_replay_options *options,
-		struct amon_failure *failure);
+                struct amon_failure *failure);
 
 #endif

@@ -92,7 +92,7 @@ TOKENS = [(kind, re.compile(pattern)) for kind, pattern in [
     ("path", rf"{NAME}(?:\.{NAME})+"),
     ("string", r'"(?:[^"\\\n]|\\.)*"'),
     ("duration", r"\d+(?:\.\d+)?(?:ns|us|ms|s|min|h|d)"),
-    ("int", r"0x[0-9a-fA-F]+|\d+(?:k|M|G|Ki|Mi|Gi)|\d+e\d+|\d+(?:_\d+)*"),
+    ("int", r"0x[0-9a-fA-F]+|\d+(?:Ki|Mi|Gi|k|M|G)|\d+e\d+|\d+(?:_\d+)*"),
     ("bytes", r"\d+(?:B|KiB|MiB|GiB)"),
     ("real", r"\d+\.\d+"),
     ("percent", r"\d+(?:\.\d+)?%"),
@@ -100,6 +100,7 @@ TOKENS = [(kind, re.compile(pattern)) for kind, pattern in [
     ("address", r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}(?:/\d{1,2})?"),
     ("address", rf"(?:{H4}:){{7}}{H4}(?:/\d{{1,3}})?"),
     ("address", rf"(?:{H4}(?::{H4})*)?::(?:{H4}(?::{H4})*)?(?:/\d{{1,3}})?"),
+    ("address", rf"(?:{H4}(?::{H4})*)?::(?:{H4}:)*\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?:/\d{{1,3}})?"),
     ("sign", r"==|!=|<=|>=|<<|>>|\.\.|[][{}();,=<>+*/%&|^~:?-]"),
     ("bad", r"\d+[A-Za-z]+|&&|\|\||!"),
 ]]

@@ -49,7 +49,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH };
 
 struct counter {
 	__u64 packets, bytes;
@@ -460,6 +461,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 10)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where ip */
 	if (!(p->layers & IPV4))
 		return;
 	ledger_add(&m->selected, 1, p->frame_len);
@@ -479,7 +481,8 @@ static __always_inline void count_ingress(const struct packet *p)
 	/* metric hops = min(ip.ttl > 128 ? 255 - ip.ttl : ip.ttl > 64 ? 128 - ip.ttl : 64 - ip.ttl); */
 	const bool x3 = p->ip_ttl > 128;
 	const bool x4 = p->ip_ttl > 64;
-	lowest(&m->hops, &m->has_hops, x3 ? (__s64)(255 - (__s64)p->ip_ttl) : (__s64)(x4 ? (__s64)(128 - (__s64)p->ip_ttl) : (__s64)(64 - (__s64)p->ip_ttl)));
+	lowest(&m->hops, &m->has_hops, x3 ? (__s64)(255 - (__s64)p->ip_ttl) : (__s64)(x4 ?
+		(__s64)(128 - (__s64)p->ip_ttl) : (__s64)(64 - (__s64)p->ip_ttl)));
 }
 
 static __always_inline void sections_xdp(struct packet *p)

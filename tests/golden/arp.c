@@ -357,6 +357,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 3)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where arp */
 	if (!(p->layers & ARP))
 		return;
 	ledger_add(&m->selected, 1, p->frame_len);

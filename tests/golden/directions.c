@@ -53,7 +53,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UNSIZED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UNSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -572,6 +573,7 @@ __noinline __u32 count_both(const volatile struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 11)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	/* where tcp */
 	if (!(p->layers & TCP))
 		return 0;
 	ledger_add(&m->selected, p->weight, p->frame_len);

@@ -53,7 +53,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UNSIZED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UNSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -538,6 +539,7 @@ __noinline __u32 count_egress(const volatile struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 11)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	/* where ip */
 	if (!(p->layers & IPV4))
 		return 0;
 	ledger_add(&m->selected, p->weight, p->frame_len);
@@ -560,11 +562,13 @@ __noinline __u32 count_egress_once(const volatile struct packet *p)
 	m = bpf_map_lookup_elem(&egress_metrics, &zero);
 	if (!p || !m)
 		return 0;
+	/* where ip */
 	if (!(p->layers & IPV4))
 		return 0;
 	/* metric buffers = histogram(frame.segments, [1, 2, 4, 8, 16, 32, 64]); */
 	const __s64 x1 = p->segments;
-	__u64 b1 = above(x1, 1ll) + above(x1, 2ll) + above(x1, 4ll) + above(x1, 8ll) + above(x1, 16ll) + above(x1, 32ll) + above(x1, 64ll);
+	__u64 b1 = above(x1, 1) + above(x1, 2) + above(x1, 4) + above(x1, 8) + above(x1, 16) + above(x1, 32) +
+		above(x1, 64);
 	m->buffers += (__u64)x1 * p->weight;
 	if (b1 > 7)
 		b1 = 7;

@@ -28,7 +28,8 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
+enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
@@ -53,7 +54,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED };
 
 struct counter {
 	__u64 packets, bytes;

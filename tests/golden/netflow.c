@@ -53,7 +53,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -603,6 +604,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 12)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where ip */
 	if (!(p->layers & IPV4))
 		return;
 	ledger_add(&m->selected, 1, p->frame_len);

@@ -49,7 +49,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, UDP_TRUNCATED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, UDP_TRUNCATED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -501,6 +502,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 9)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where udp.dstport == 53 */
 	if (!((p->layers & UDP) && p->udp_dstport == 53))
 		return;
 	ledger_add(&m->selected, 1, p->frame_len);

@@ -48,7 +48,8 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH, EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH };
 
 struct counter {
 	__u64 packets, bytes;
@@ -423,6 +424,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 10)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where tcp */
 	if (!(p->layers & TCP))
 		return;
 	ledger_add(&m->selected, 1, p->frame_len);

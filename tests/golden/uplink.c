@@ -334,7 +334,7 @@ __noinline __u32 count_ingress(const volatile struct packet *p)
 		m->multicast += p->weight;
 	/* metric frame_size = histogram(frame.len, [64, 128, 256, 512, 1024, 1518]) unit bytes; */
 	const __s64 x1 = p->frame_len;
-	__u64 b1 = above(x1, 64ll) + above(x1, 128ll) + above(x1, 256ll) + above(x1, 512ll) + above(x1, 1024ll) + above(x1, 1518ll);
+	__u64 b1 = above(x1, 64) + above(x1, 128) + above(x1, 256) + above(x1, 512) + above(x1, 1024) + above(x1, 1518);
 	m->frame_size += (__u64)x1 * p->weight;
 	if (b1 > 6)
 		b1 = 6;

@@ -396,7 +396,7 @@ __noinline __u32 count_ingress_vlans(const volatile struct packet *p, struct ing
 	}
 	/* metric size = histogram(frame.len, linear(0, 1536, 64)) unit bytes; */
 	const __s64 x1 = p->frame_len;
-	__u64 b1 = bucket_linear(x1, 0ll, 64ll);
+	__u64 b1 = bucket_linear(x1, 0, 64);
 	row->size += (__u64)x1 * p->weight;
 	if (b1 > 25)
 		b1 = 25;
@@ -417,6 +417,7 @@ __noinline __u32 count_ingress(const volatile struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 3)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	/* where vlan */
 	if (!(p->layers & VLAN))
 		return 0;
 	ledger_add(&m->selected, p->weight, p->frame_len);

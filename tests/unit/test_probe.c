@@ -65,6 +65,17 @@ static const char source[] =
         "	tail_call(xdp, &amon_next, 0);\n"
         "	return 2;\n"
         "}\n"
+        "static long (*loop)(u32, void *, void *, u64) = (void *)181;\n"
+        "static long idle(u32 i, void *data)\n"
+        "{\n"
+        "	return 0;\n"
+        "}\n"
+        "SEC(\"xdp.frags\") int slow_xdp(struct xdp_md *xdp)\n"
+        "{\n"
+        "	loop(1 << 18, idle, 0, 0);\n"
+        "	tail_call(xdp, &amon_next, 0);\n"
+        "	return 2;\n"
+        "}\n"
         "SEC(\"tc\") int count_ingress(struct __sk_buff *skb)\n"
         "{\n"
         "	if (amon_ingress_tc)\n"
@@ -452,6 +463,38 @@ static void neighbours_lose_nothing(void **state)
 		lose_the_middle();
 }
 
+static void start_slow(struct probe *probe)
+{
+	*probe = (struct probe){ 0 };
+	spec_of(&probe->spec, xdp_native, NULL);
+	probe->spec.programs[AMON_HOOK_XDP].name = "slow_xdp";
+	assert_int_equal(load(probe, &(struct amon_load_options){ 0 }), 0);
+	assert_int_equal(amon_probe_attach(probe->loaded, "v0", &probe->attached, &probe->failure), 0);
+}
+
+/* A packet that is inside the probe when it goes, which is nearly sure where the probe is slow, still finds its way. */
+static void waits_for_packets_inside(void **state)
+{
+	struct probe before, slow, behind;
+
+	(void)state;
+	NEEDS_BPF();
+	assert_int_equal(start(&before, xdp_native), 0);
+	for (int round = 0; round < 10; round++) {
+		start_slow(&slow);
+		assert_int_equal(start(&behind, xdp_native), 0);
+		uint64_t counted = count(&before, 0);
+		pid_t traffic = start_traffic();
+		count_until(&before, 0, counted + 20);
+		stop(&slow);
+		kill_process(traffic);
+		assert_int_equal(count(&before, 0) - counted, count(&behind, 0));
+		stop(&behind);
+	}
+	stop(&before);
+	assert_nothing_left();
+}
+
 static void seventeenth_is_refused(void **state)
 {
 	static struct probe probes[17];
@@ -808,6 +851,7 @@ int main(void)
 		TEST(counts_on_jumbo_frames),
 		TEST(packets_pass_on),
 		TEST(neighbours_lose_nothing),
+		TEST(waits_for_packets_inside),
 		TEST(seventeenth_is_refused),
 		TEST(survives_a_killed_process),
 		TEST(sweeps_the_last),

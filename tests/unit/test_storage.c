@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "runtime/storage.h"
+#include "sample.h"
+
+/* A kernel of its own under the file that is tested, with the manners of the real one, and without privileges. */
+
+#define CPUS    3
+#define BUCKETS 8
+#define MAX     20000
+
+enum { SECTION_MAP = 3, ROWS_MAP, OTHER_MAP };
+
+struct entry {
+	struct sample_key key;
+	struct sample_flow values[CPUS];
+};
+
+static struct {
+	struct sample_section section[CPUS];
+	struct sample_flow other[CPUS];
+	struct entry entries[MAX]; /* bucket after bucket */
+	uint32_t count, bucket_starts[BUCKETS + 1];
+	bool no_batches, wrong_size;
+	unsigned int calls;
+} kernel;
+
+static int fake_map(const struct amon_loaded *loaded, const char *name)
+{
+	(void)loaded;
+	if (!strcmp(name, "ingress"))
+		return SECTION_MAP;
+	return strcmp(name, "ingress_flows") ? OTHER_MAP : ROWS_MAP;
+}
+
+static int fake_cpus(void)
+{
+	return CPUS;
+}
+
+static int fake_info(int fd, void *to, __u32 *length)
+{
+	struct bpf_map_info *info = to;
+
+	assert_int_equal(*length, sizeof(*info));
+	info->type = fd == ROWS_MAP ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY;
+	info->key_size = fd == ROWS_MAP ? sizeof(struct sample_key) : 4;
+	info->value_size = fd == SECTION_MAP ? sizeof(struct sample_section) : sizeof(struct sample_flow);
+	info->value_size += kernel.wrong_size;
+	return 0;
+}
+
+static int32_t find_entry(const void *key)
+{
+	for (uint32_t i = 0; i < kernel.count; i++)
+		if (!memcmp(&kernel.entries[i].key, key, sizeof(struct sample_key)))
+			return (int32_t)i;
+	return -1;
+}
+
+static int fake_lookup(int fd, const void *key, void *value)
+{
+	if (fd == SECTION_MAP)
+		memcpy(value, kernel.section, sizeof(kernel.section));
+	else if (fd == OTHER_MAP)
+		memcpy(value, kernel.other, sizeof(kernel.other));
+	else if (find_entry(key) < 0)
+		return -ENOENT;
+	else
+		memcpy(value, kernel.entries[find_entry(key)].values, sizeof(kernel.entries->values));
+	return 0;
+}
+
+static int fake_update(int fd, const void *key, const void *value, __u64 flags)
+{
+	(void)key;
+	(void)flags;
+	assert_int_not_equal(fd, ROWS_MAP);
+	memcpy(fd == SECTION_MAP ? (void *)kernel.section : (void *)kernel.other, value,
+	       fd == SECTION_MAP ? sizeof(kernel.section) : sizeof(kernel.other));
+	return 0;
+}
+
+static void remove_entry(uint32_t at)
+{
+	memmove(&kernel.entries[at], &kernel.entries[at + 1], (kernel.count - at - 1) * sizeof(*kernel.entries));
+	kernel.count--;
+	for (int i = 0; i <= BUCKETS; i++)
+		if (kernel.bucket_starts[i] > at)
+			kernel.bucket_starts[i]--;
+}
+
+static int fake_delete(int fd, const void *key)
+{
+	int32_t at = find_entry(key);
+
+	assert_int_equal(fd, ROWS_MAP);
+	if (at < 0)
+		return -ENOENT;
+	remove_entry((uint32_t)at);
+	return 0;
+}
+
+/* A key that is not there starts anew, as in the kernel. */
+static int fake_next(int fd, const void *key, void *next)
+{
+	uint32_t at = key ? (uint32_t)(find_entry(key) + 1) : 0;
+
+	assert_int_equal(fd, ROWS_MAP);
+	if (at >= kernel.count)
+		return -ENOENT;
+	memcpy(next, &kernel.entries[at].key, sizeof(struct sample_key));
+	return 0;
+}
+
+static void copy_entry(const struct entry *entry, uint32_t place, void *keys, void *values)
+{
+	memcpy((struct sample_key *)keys + place, &entry->key, sizeof(entry->key));
+	memcpy((uint8_t *)values + place * sizeof(entry->values), entry->values, sizeof(entry->values));
+}
+
+/* Bucket by bucket, each whole or not at all. */
+static int fake_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
+                      const struct bpf_map_batch_opts *options)
+{
+	uint32_t bucket = 0, room = *count, total = 0;
+	int error = 0;
+
+	assert_int_equal(fd, ROWS_MAP);
+	assert_null(options);
+	kernel.calls++;
+	if (kernel.no_batches)
+		return -524; /* ENOTSUPP, which user space has no name for */
+	if (in)
+		memcpy(&bucket, in, sizeof(bucket));
+	for (; bucket < BUCKETS; bucket++) {
+		uint32_t first = kernel.bucket_starts[bucket], last = kernel.bucket_starts[bucket + 1];
+
+		if (last - first > room - total) {
+			error = total ? 0 : -ENOSPC;
+			break;
+		}
+		for (uint32_t i = first; i < last; i++)
+			copy_entry(&kernel.entries[i], total++, keys, values);
+	}
+	if (bucket == BUCKETS)
+		error = -ENOENT;
+	*count = total;
+	memcpy(out, &bucket, sizeof(bucket));
+	return error;
+}
+
+static int fake_delete_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
+                             const struct bpf_map_batch_opts *options)
+{
+	int error = fake_batch(fd, in, out, keys, values, count, options);
+
+	for (uint32_t i = 0; (!error || error == -ENOENT) && i < *count; i++)
+		assert_int_equal(fake_delete(fd, (struct sample_key *)keys + i), 0);
+	return error;
+}
+
+#define amon_probe_map                  fake_map
+#define libbpf_num_possible_cpus        fake_cpus
+#define bpf_obj_get_info_by_fd          fake_info
+#define bpf_map_lookup_elem             fake_lookup
+#define bpf_map_update_elem             fake_update
+#define bpf_map_delete_elem             fake_delete
+#define bpf_map_get_next_key            fake_next
+#define bpf_map_lookup_batch            fake_batch
+#define bpf_map_lookup_and_delete_batch fake_delete_batch
+
+#include "runtime/storage.c"
+
+/* --- tests */
+
+struct fixture {
+	struct amon_arena *arena;
+	struct amon_loaded loaded;
+	struct amon_failure failure;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	memset(&kernel, 0, sizeof(kernel));
+	fixture->arena = amon_arena_new();
+	fixture->loaded.exports = sample_exports(fixture->arena);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	amon_arena_free(fixture->arena);
+	free(fixture);
+	return 0;
+}
+
+/* `count` rows in buckets of the given sizes; row n has n packets on each CPU and n as its address. */
+static void fill_rows(const uint32_t sizes[BUCKETS])
+{
+	for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
+		for (uint32_t i = 0; i < sizes[bucket]; i++) {
+			struct entry *entry = &kernel.entries[kernel.count++];
+
+			entry->key.version = 4;
+			memcpy(entry->key.src, &kernel.count, 4);
+			for (uint32_t cpu = 0; cpu < CPUS; cpu++)
+				entry->values[cpu].packets = kernel.count;
+			entry->values[1].lowest = kernel.count;
+			entry->values[1].has_lowest = 1;
+		}
+		kernel.bucket_starts[bucket + 1] = kernel.count;
+	}
+}
+
+static void check_rows(const struct fixture *fixture)
+{
+	struct amon_collected *collected;
+	const struct amon_collected_table *rows;
+	uint64_t sum = 0, lowest = 0;
+
+	assert_int_equal(amon_collect(&fixture->loaded, &collected, (struct amon_failure *)&fixture->failure), 0);
+	rows = collected->sections[0].tables;
+	assert_int_equal(rows->row_count, kernel.count);
+	for (uint64_t i = 0; i < rows->row_count; i++) {
+		const struct sample_flow *flow = (const struct sample_flow *)(const void *)rows->records + i;
+
+		sum += flow->packets;
+		lowest += flow->lowest;
+		assert_int_equal(flow->has_lowest, 1);
+	}
+	assert_int_equal(lowest, (uint64_t)kernel.count * (kernel.count + 1) / 2);
+	assert_int_equal(sum, CPUS * lowest);
+	amon_collected_free(collected);
+}
+
+static const uint32_t even[BUCKETS] = { 3, 1, 0, 2, 5, 0, 0, 1 };
+static const uint32_t uneven[BUCKETS] = { 2, 7000, 0, 1, 12000, 0, 0, 1 };
+static const uint32_t empty[BUCKETS];
+
+static void test_read(void **state)
+{
+	fill_rows(even);
+	check_rows(*state);
+	assert_int_equal(kernel.calls, 1);
+}
+
+/* A bucket that is larger than a batch makes it grow. */
+static void test_large_buckets(void **state)
+{
+	fill_rows(uneven);
+	check_rows(*state);
+	assert_true(kernel.calls > 2);
+}
+
+static void test_empty(void **state)
+{
+	fill_rows(empty);
+	check_rows(*state);
+}
+
+static void test_no_batches(void **state)
+{
+	kernel.no_batches = true;
+	fill_rows(even);
+	check_rows(*state);
+}
+
+static void test_records(void **state)
+{
+	struct fixture *fixture = *state;
+	struct amon_collected *collected;
+	const struct sample_section *section;
+
+	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
+		kernel.section[cpu].packets = cpu + 1;
+		kernel.section[cpu].seen.bytes = 10;
+		kernel.section[cpu].gaps_buckets[63] = 1;
+		kernel.other[cpu].bytes = 5;
+	}
+	kernel.section[2].has_smallest = 1;
+	assert_int_equal(amon_collect(&fixture->loaded, &collected, &fixture->failure), 0);
+	section = (const struct sample_section *)(const void *)collected->sections[0].record;
+	assert_int_equal(section->packets, 6);
+	assert_int_equal(section->seen.bytes, 30);
+	assert_int_equal(section->gaps_buckets[63], 3);
+	assert_int_equal(section->has_smallest, 1);
+	assert_int_equal(((const struct sample_flow *)(const void *)collected->sections[0].tables[0].other)->bytes, 15);
+	amon_collected_free(collected);
+}
+
+static void check_reset(struct fixture *fixture, const uint32_t sizes[BUCKETS])
+{
+	static const struct sample_section zero;
+
+	fill_rows(sizes);
+	kernel.section[1].packets = 7;
+	kernel.other[2].packets = 7;
+	assert_int_equal(amon_collect_reset(&fixture->loaded, &fixture->failure), 0);
+	assert_int_equal(kernel.count, 0);
+	assert_memory_equal(&kernel.section[1], &zero, sizeof(zero));
+	assert_int_equal(kernel.other[2].packets, 0);
+}
+
+static void test_reset(void **state)
+{
+	check_reset(*state, even);
+	check_reset(*state, empty);
+}
+
+static void test_reset_without_batches(void **state)
+{
+	kernel.no_batches = true;
+	check_reset(*state, even);
+	check_reset(*state, empty);
+}
+
+/* The export table and the object must say the same, or the kernel would write past what is allocated. */
+static void test_wrong_size(void **state)
+{
+	struct fixture *fixture = *state;
+	struct amon_collected *collected;
+
+	kernel.wrong_size = true;
+	assert_int_equal(amon_collect(&fixture->loaded, &collected, &fixture->failure), -EINVAL);
+	assert_null(collected);
+	assert_non_null(strstr(fixture->failure.message, "ingress"));
+	assert_int_equal(amon_collect_reset(&fixture->loaded, &fixture->failure), -EINVAL);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_read),
+		TEST(test_large_buckets),
+		TEST(test_empty),
+		TEST(test_no_batches),
+		TEST(test_records),
+		TEST(test_reset),
+		TEST(test_reset_without_batches),
+		TEST(test_wrong_size),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
