@@ -41,7 +41,7 @@ static __always_inline __u32 arp(struct cursor *c)
 	/*@layer ARP*/
 	/*@fields ARP*/
 	/*@if ARP_IPV4*/
-	if (h->hw_size == 6 && h->proto_size == 4 && h->proto_type == htons(0x0800))
+	if (h->hw_type == htons(1) && h->hw_size == 6 && h->proto_type == htons(0x0800) && h->proto_size == 4)
 		return arp_ipv4(c);
 	/*@end*/
 	return 0;

@@ -11,6 +11,9 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	/*@if FRAGHDR*/
+	bool has_fraghdr;
+	/*@end*/
 	/*@if BOTH_HOOKS*/
 	bool xdp;
 	/*@end*/

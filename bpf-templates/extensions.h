@@ -37,23 +37,29 @@ static __always_inline __u32 extensions(struct cursor *c)
 			size = 8;
 			c->fragment = h->offset_flags & htons(0xfff9);
 			c->later = h->offset_flags & htons(0xfff8);
-			/*@layer FRAGHDR*/
-			/*@fields FRAGHDR*/
+			/*@if FRAGHDR*/
+			if (!c->has_fraghdr) {
+				/*@layer FRAGHDR*/
+				/*@fields FRAGHDR*/
+				c->has_fraghdr = 1;
+			}
+			/*@end*/
 		}
 		/*@if HOPOPTS*/
-		if (c->proto == 0)
+		if (c->proto == 0 && c->at + size <= c->limit)
 			c->p->layers |= HOPOPTS;
 		/*@end*/
 		/*@if ROUTING*/
-		if (c->proto == 43)
+		if (c->proto == 43 && c->at + size <= c->limit)
 			c->p->layers |= ROUTING;
 		/*@end*/
 		/*@if AH*/
-		if (c->proto == 51)
+		/* its fixed part has twelve bytes, whatever its length says */
+		if (c->proto == 51 && c->at + (size > 12 ? size : 12) <= c->limit)
 			c->p->layers |= AH;
 		/*@end*/
 		/*@if DSTOPTS*/
-		if (c->proto == 60)
+		if (c->proto == 60 && c->at + size <= c->limit)
 			c->p->layers |= DSTOPTS;
 		/*@end*/
 		c->proto = h->next_header;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out: by the program of that direction. 0 unknown: a section's first hook counts it */
 } amon_frame SEC(".data.replay");

@@ -14,13 +14,21 @@ static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 	/*@if VLAN_OUTER*/
 	if (tag == 0) {
 		/*@layer VLAN*/
-		/*@fields VLAN*/
+		/*@if VLAN_TYPE*/
+		if (c->type > 1500)
+			c->p->layers |= VLAN_TYPE;
+		/*@end*/
+		/*@fields VLAN VLAN_TYPE*/
 	}
 	/*@end*/
 	/*@if VLAN_INNER_FIELDS*/
 	if (tag == 1) {
 		/*@layer VLAN_INNER*/
-		/*@fields VLAN_INNER*/
+		/*@if VLAN_INNER_TYPE*/
+		if (c->type > 1500)
+			c->p->layers |= VLAN_INNER_TYPE;
+		/*@end*/
+		/*@fields VLAN_INNER VLAN_INNER_TYPE*/
 	}
 	/*@end*/
 }

@@ -9,6 +9,7 @@
 #include "compiler/arena.h"
 #include "compiler/diagnostic.h"
 #include "compiler/plan.h"
+#include "runtime/direction.h"
 #include "runtime/document.h"
 
 /* docs/language.md, Commands */
@@ -21,9 +22,12 @@ struct options {
 	struct amon_define *defines;
 	uint32_t define_count;
 	const char *format, *output, *interface;
+	struct amon_prefix *local; /* replay */
+	uint32_t local_count;
 	uint64_t interval; /* nanoseconds; 0: the spec's window, or a second */
 	uint64_t count;    /* 0: until interrupted */
-	bool quiet, verbose, dry_run, color;
+	enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color;
+	bool quiet, verbose, dry_run;
 };
 
 /** A spec on its way to an object, or an object that was built. The arena owns all but the object. */
@@ -43,10 +47,14 @@ struct compilation {
 int compile_check(struct compilation *compilation, const struct options *options, const char *spec);
 int compile_emit(struct compilation *compilation, const struct options *options, const char *spec);
 int compile_object(struct compilation *compilation, const struct options *options, const char *spec);
+/** To standard error; only errors under -q. */
+void print_diagnostics(const struct compilation *compilation, const struct options *options);
 void compilation_free(struct compilation *compilation);
 
 /** The spec to use: -e's text, or the first argument, which is then taken from the arguments. NULL: none. */
 const char *take_spec(struct options *options);
+/** The same where there must be one and nothing else; NULL after a complaint. */
+const char *only_spec(struct options *options, const char *command);
 
 int command_check(struct options *options);
 int command_emit(struct options *options);
@@ -58,13 +66,21 @@ int command_run(struct options *options);
 
 /** Prints `amonc: error: …` and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool use_color(const struct options *options, FILE *to);
 /** What the runtime's errno means for the exit status; prints the failure (its log only under -v) and clears it. */
 int report_failure(const struct options *options, int error, struct amon_failure *failure);
+/** amon_probe_load(), with the verifier's log under -v. */
+int load_probe(const struct options *options, const struct compilation *c, struct amon_load_options *load,
+               struct amon_loaded **loaded, struct amon_failure *failure);
 /** Opens -o FILE, or standard output for none and for "-"; NULL after a complaint. */
 FILE *open_output(const struct options *options);
-/** Flushes and closes; EXIT_FAILED and a complaint where the bytes did not arrive. */
-int close_output(const struct options *options, FILE *file);
-/** The format asked for, or what suits where the documents go; NULL after a complaint. */
+/** Flushes and closes; EXIT_FAILED and a complaint where that fails, or a write did before, with `error`. */
+int close_output(const struct options *options, FILE *file, int error);
+/** For what is text or JSON: 1 under -f json; -1 after a complaint. */
+int wants_json(const struct options *options);
+/** For documents: whether -f, where it is given, names a format; false after a complaint. */
+bool format_exists(const struct options *options);
+/** The format asked for, or what suits where the documents go. */
 const struct amon_format *choose_format(const struct options *options, FILE *to, bool many);
 struct amon_format_options format_options(const struct options *options, FILE *to);
 

@@ -9,9 +9,12 @@
 #include "runtime/frontend.h"
 #include "runtime/object.h"
 
-static bool is_object(const struct amon_source *source)
+/* An object holds its spec, and much more. */
+#define OBJECT_MAX (64u << 20)
+
+static bool is_object(const char *bytes, size_t length)
 {
-	return source->length >= 4 && !memcmp(source->text, "\177ELF", 4);
+	return length >= 4 && !memcmp(bytes, "\177ELF", 4);
 }
 
 /* A built object brings its export table; the rest of it is loaded later. */
@@ -21,11 +24,6 @@ static int open_object(struct compilation *c, const char *path)
 	const void *json;
 	size_t length;
 
-	c->object = malloc(c->source->length ? c->source->length : 1);
-	if (!c->object)
-		return complain(EXIT_FAILED, "out of memory");
-	memcpy(c->object, c->source->text, c->source->length);
-	c->object_size = c->source->length;
 	if (amon_object_find_section(c->object, c->object_size, AMON_EXPORTS_SECTION, &json, &length))
 		return complain(EXIT_SPEC, "%s: not an object that amonc built: it has no export table", path);
 	c->exports = amon_exports_decode(c->arena, json, length, &error);
@@ -34,21 +32,62 @@ static int open_object(struct compilation *c, const char *path)
 	return EXIT_DONE;
 }
 
-static int read_source(struct compilation *c, const struct options *options, const char *spec)
+/* Reads a spec up to its limit, an object up to that of objects. Returns the bytes, or NULL with -errno in *error. */
+static char *read_bytes(FILE *file, size_t *length, int *error)
 {
-	struct amon_source *source = NULL;
+	char *bytes = malloc(OBJECT_MAX + 1), *shorter;
+	size_t limit = AMON_SOURCE_MAX;
+
+	*error = -ENOMEM;
+	if (!bytes)
+		return NULL;
+	errno = 0;
+	*length = fread(bytes, 1, limit + 1, file);
+	if (is_object(bytes, *length)) {
+		limit = OBJECT_MAX;
+		*length += fread(bytes + *length, 1, limit + 1 - *length, file);
+	}
+	*error = ferror(file) ? -errno : *length > limit ? -EFBIG : 0;
+	shorter = *error ? NULL : realloc(bytes, *length + 1);
+	if (!shorter)
+		free(bytes);
+	return shorter;
+}
+
+static int read_file(struct compilation *c, const char *spec)
+{
+	bool is_stdin = !strcmp(spec, "-");
+	FILE *file = is_stdin ? stdin : fopen(spec, "re");
+	size_t length = 0;
+	char *bytes;
 	int error;
 
-	if (options->expression) {
-		c->source = amon_source_from_text(c->arena, "<command line>", spec, strlen(spec));
+	if (!file)
+		return complain(EXIT_FAILED, "%s: %s", spec, strerror(errno));
+	bytes = read_bytes(file, &length, &error);
+	if (!is_stdin)
+		fclose(file);
+	if (error == -EFBIG)
+		return complain(EXIT_SPEC, "%s: a spec has 1 MiB at most, an object 64 MiB", spec);
+	if (!bytes)
+		return complain(EXIT_FAILED, "%s: %s", spec, strerror(-error));
+	if (is_object(bytes, length)) {
+		c->object = bytes;
+		c->object_size = length;
 		return EXIT_DONE;
 	}
-	error = amon_source_read(c->arena, spec, &source);
-	c->source = source;
-	if (error == -EFBIG)
-		return complain(EXIT_SPEC, "%s: a spec has 1 MiB at most", spec);
-	if (error)
-		return complain(EXIT_FAILED, "%s: %s", spec, strerror(-error));
+	c->source = amon_source_from_text(c->arena, is_stdin ? "<stdin>" : spec, bytes, length);
+	free(bytes);
+	return EXIT_DONE;
+}
+
+static int read_spec(struct compilation *c, const struct options *options, const char *spec)
+{
+	if (!options->expression)
+		return read_file(c, spec);
+	if (strlen(spec) > AMON_SOURCE_MAX)
+		return complain(EXIT_SPEC, "-e: a spec has 1 MiB at most");
+	c->source = amon_source_from_text(c->arena, "<command line>", spec, strlen(spec));
 	return EXIT_DONE;
 }
 
@@ -69,10 +108,10 @@ int compile_check(struct compilation *c, const struct options *options, const ch
 	memset(c, 0, sizeof(*c));
 	c->arena = amon_arena_new();
 	amon_diagnostics_init(&c->diagnostics, c->arena);
-	status = read_source(c, options, spec);
+	status = read_spec(c, options, spec);
 	if (status)
 		return status;
-	if (is_object(c->source)) {
+	if (c->object) {
 		if (options->define_count)
 			return complain(EXIT_USAGE, "%s is a built object: -D sets params of specs only", spec);
 		return open_object(c, spec);
@@ -85,10 +124,10 @@ int compile_check(struct compilation *c, const struct options *options, const ch
 	return c->plan ? EXIT_DONE : EXIT_SPEC;
 }
 
-static void print_diagnostics(const struct compilation *c, const struct options *options)
+void print_diagnostics(const struct compilation *c, const struct options *options)
 {
 	if (c->diagnostics.errors || !options->quiet)
-		amon_diagnostics_print(&c->diagnostics, stderr, options->color);
+		amon_diagnostics_print(&c->diagnostics, stderr, use_color(options, stderr));
 }
 
 int compile_emit(struct compilation *c, const struct options *options, const char *spec)
@@ -177,4 +216,17 @@ const char *take_spec(struct options *options)
 	options->arguments++;
 	options->argument_count--;
 	return spec;
+}
+
+const char *only_spec(struct options *options, const char *command)
+{
+	const char *spec = take_spec(options);
+
+	if (spec && !options->argument_count)
+		return spec;
+	if (spec)
+		complain(0, "%s takes one spec; what is `%s`?", command, options->arguments[0]);
+	else
+		complain(0, "%s what? Name a spec, or give one behind -e", command);
+	return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bpf/libbpf.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -48,18 +49,20 @@ static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 	return cost;
 }
 
-/* Loads the probe to ask the verifier; 0 where this machine or user may not. */
-static uint32_t verified_instructions(const struct compilation *c, enum amon_hook_kind hook)
+/* Loads the probe to ask the verifier; 0 where it does not load here, and why. */
+static uint32_t verified_instructions(const struct compilation *c, enum amon_hook_kind hook,
+                                      struct amon_failure *failure)
 {
-	struct amon_load_options options = { .ingress_tc = hook == AMON_HOOK_TC_INGRESS };
+	struct amon_load_options options = { .choice.ingress_tc = hook == AMON_HOOK_TC_INGRESS };
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
-	struct amon_failure failure = { .message = "" };
 	uint32_t count = 0;
 
-	if (c->object && !amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, &failure) &&
+	*failure = (struct amon_failure){ .message = "" };
+	if (!amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure) &&
 	    loaded->programs[hook] >= 0)
 		count = amon_kernel_verified_instructions(loaded->programs[hook]);
-	amon_failure_clear(&failure);
+	free(failure->log);
+	failure->log = NULL;
 	return count;
 }
 
@@ -106,9 +109,9 @@ static void print_plan(const struct amon_plan *plan)
 		print_once(&plan->sections[s].record, plan->sections[s].section->name);
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
-		if (plan->sections[s].section->coarse)
-			printf("clock       %s: the kernel's tick\n", plan->sections[s].section->name);
 	}
+	if (plan->coarse)
+		printf("clock       coarse: the kernel's tick, 4 ms at HZ=250\n");
 }
 
 static void print_columns(const struct amon_export_column *columns, uint32_t count, const char *indent)
@@ -144,6 +147,18 @@ static void print_exports(const struct amon_exports *exports)
 	print_columns(exports->columns, exports->column_count, "  ");
 }
 
+static void print_program(const struct compilation *c, enum amon_hook_kind hook)
+{
+	struct amon_failure failure;
+	uint32_t count = verified_instructions(c, hook, &failure);
+
+	if (count)
+		printf("program     %s: the verifier processed %u instructions\n", hook_name(hook), count);
+	else
+		printf("program     %s: not loaded here, so the verifier's instructions are not known: %s\n",
+		       hook_name(hook), failure.message);
+}
+
 static int explain_text(const struct compilation *c, uint32_t cpus)
 {
 	struct cost cost = cost_of(c->exports, cpus);
@@ -154,22 +169,26 @@ static int explain_text(const struct compilation *c, uint32_t cpus)
 	if (c->plan)
 		print_plan(c->plan);
 	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
-	for (uint32_t i = 0; i < c->exports->program_count; i++) {
-		uint32_t count = verified_instructions(c, c->exports->programs[i].hook);
-
-		if (count)
-			printf("program     %s: the verifier processed %u instructions\n",
-			       hook_name(c->exports->programs[i].hook), count);
-		else
-			printf("program     %s: not loaded here, so the verifier's instructions are not known\n",
-			       hook_name(c->exports->programs[i].hook));
-	}
+	for (uint32_t i = 0; i < c->exports->program_count; i++)
+		print_program(c, c->exports->programs[i].hook);
 	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
 	print_exports(c->exports);
-	return EXIT_DONE;
+	return close_output(&(struct options){ 0 }, stdout, 0);
 }
 
 /* --- as JSON */
+
+static json_t *program_json(const struct compilation *c, const struct amon_export_program *program)
+{
+	struct amon_failure failure;
+	uint32_t count = verified_instructions(c, program->hook, &failure);
+	json_t *json = json_pack("{s:s, s:s}", "name", program->name, "hook", hook_name(program->hook));
+
+	json_object_set_new(json, "instructions", count ? json_integer(count) : json_null());
+	if (!count)
+		json_object_set_new(json, "refused", json_string(failure.message));
+	return json;
+}
 
 static int explain_json(const struct compilation *c, uint32_t cpus)
 {
@@ -178,10 +197,7 @@ static int explain_json(const struct compilation *c, uint32_t cpus)
 	json_error_t error;
 
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
-		json_array_append_new(programs,
-		                      json_pack("{s:s, s:s, s:i}", "name", c->exports->programs[i].name, "hook",
-		                                hook_name(c->exports->programs[i].hook), "instructions",
-		                                (int)verified_instructions(c, c->exports->programs[i].hook)));
+		json_array_append_new(programs, program_json(c, &c->exports->programs[i]));
 	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
 		if (c->plan->walked & AMON_LAYER_BIT(layer))
 			json_array_append_new(layers, json_string(amon_layer_name(layer)));
@@ -191,22 +207,20 @@ static int explain_json(const struct compilation *c, uint32_t cpus)
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);
-	return EXIT_DONE;
+	return close_output(&(struct options){ 0 }, stdout, 0);
 }
 
 int command_explain(struct options *options)
 {
-	const char *spec = take_spec(options);
+	const char *spec = only_spec(options, "explain");
 	struct compilation c;
-	int status, cpus = libbpf_num_possible_cpus();
+	int status, cpus = libbpf_num_possible_cpus(), json = wants_json(options);
 
-	if (!spec)
-		return complain(EXIT_USAGE, "explain what? Name a spec, or give one behind -e");
+	if (!spec || json < 0)
+		return EXIT_USAGE;
 	status = compile_object(&c, options, spec);
-	if (!status && options->format && !strcmp(options->format, "json"))
-		status = explain_json(&c, cpus);
-	else if (!status)
-		status = explain_text(&c, cpus);
+	if (!status)
+		status = json ? explain_json(&c, cpus) : explain_text(&c, cpus);
 	compilation_free(&c);
 	return status;
 }

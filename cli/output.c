@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -19,16 +20,30 @@ int complain(int status, const char *format, ...)
 	return status;
 }
 
-/* Anything the kernel or a privilege refuses is 5. */
+bool use_color(const struct options *options, FILE *to)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	if (options->color != COLOR_AUTO)
+		return options->color == COLOR_ALWAYS;
+	return isatty(fileno(to)) && !(no_color && *no_color);
+}
+
+/* --- failures */
+
+/* Anything the kernel or a privilege refuses is 5; what is in the place already, 4. */
 static int status_of(int error)
 {
 	switch (-error) {
+	case EBUSY:
+	case EEXIST:
+	case ENOSPC:
+		return EXIT_CONFLICT;
 	case EPERM:
 	case EACCES:
 	case ENODEV:
 	case EOPNOTSUPP:
 	case ENOSYS:
-	case EBUSY:
 	case ENOMEM:
 	case E2BIG:
 		return EXIT_REFUSED;
@@ -39,18 +54,31 @@ static int status_of(int error)
 
 int report_failure(const struct options *options, int error, struct amon_failure *failure)
 {
+	int status = failure->log ? EXIT_REFUSED : status_of(error);
+
 	complain(0, "%s", failure->message[0] ? failure->message : strerror(-error));
+	if (failure->log)
+		fputs(options->verbose ? failure->log : "amonc: -v shows the verifier's whole log\n", stderr);
+	amon_failure_clear(failure);
+	return status;
+}
+
+int load_probe(const struct options *options, const struct compilation *c, struct amon_load_options *load,
+               struct amon_loaded **loaded, struct amon_failure *failure)
+{
+	int error;
+
+	load->verbose = options->verbose;
+	error = amon_probe_load(c->object, c->object_size, c->exports, load, loaded, failure);
+	if (error)
+		return error;
 	if (failure->log && options->verbose)
 		fputs(failure->log, stderr);
-	else if (failure->log)
-		fputs("amonc: -v shows the verifier's whole log\n", stderr);
-	if (failure->log) {
-		amon_failure_clear(failure);
-		return EXIT_REFUSED;
-	}
 	amon_failure_clear(failure);
-	return status_of(error);
+	return 0;
 }
+
+/* --- output */
 
 FILE *open_output(const struct options *options)
 {
@@ -64,34 +92,48 @@ FILE *open_output(const struct options *options)
 	return file;
 }
 
-int close_output(const struct options *options, FILE *file)
+int close_output(const struct options *options, FILE *file, int error)
 {
-	bool failed = fflush(file) || ferror(file);
-
-	if (file != stdout)
-		failed |= fclose(file) != 0;
-	if (failed)
-		return complain(EXIT_FAILED, "%s: %s", options->output ? options->output : "standard output",
-		                strerror(errno));
+	if (!error && (fflush(file) || ferror(file)))
+		error = errno ? -errno : -EIO;
+	if (file != stdout && fclose(file) && !error)
+		error = -errno;
+	if (error)
+		return complain(EXIT_FAILED, "%s: %s", file == stdout ? "standard output" : options->output,
+		                strerror(-error));
 	return EXIT_DONE;
+}
+
+/* --- formats */
+
+int wants_json(const struct options *options)
+{
+	if (!options->format || !strcmp(options->format, "table"))
+		return 0;
+	if (!strcmp(options->format, "json"))
+		return 1;
+	complain(0, "no format `%s` here; there are table and json", options->format);
+	return -1;
+}
+
+bool format_exists(const struct options *options)
+{
+	if (!options->format || amon_format_find(options->format))
+		return true;
+	complain(0, "no format `%s`; there are table, json and jsonl", options->format);
+	return false;
 }
 
 const struct amon_format *choose_format(const struct options *options, FILE *to, bool many)
 {
-	const char *name = options->format;
-	const struct amon_format *format;
-
-	if (!name)
-		name = isatty(fileno(to)) ? "table" : many ? "jsonl" : "json";
-	format = amon_format_find(name);
-	if (!format)
-		complain(0, "no format `%s`; there are table, json and jsonl", name);
-	return format;
+	if (options->format)
+		return amon_format_find(options->format);
+	return amon_format_find(isatty(fileno(to)) ? "table" : many ? "jsonl" : "json");
 }
 
 struct amon_format_options format_options(const struct options *options, FILE *to)
 {
-	struct amon_format_options result = { .color = options->color && isatty(fileno(to)), .width = 0 };
+	struct amon_format_options result = { .color = use_color(options, to), .width = 0 };
 	struct winsize size;
 
 	if (!ioctl(fileno(to), TIOCGWINSZ, &size))

@@ -13,6 +13,7 @@ struct sink {
 	struct amon_format_options format_options;
 	FILE *out;
 	bool shows_progress;
+	int error; /* of writing */
 };
 
 static int write_window(const struct amon_document *document, void *data)
@@ -21,7 +22,8 @@ static int write_window(const struct amon_document *document, void *data)
 
 	if (sink->shows_progress)
 		fputs("\r\033[K", stderr);
-	return sink->format->write(document, sink->out, &sink->format_options);
+	sink->error = sink->format->write(document, sink->out, &sink->format_options);
+	return sink->error;
 }
 
 static void show_progress(uint64_t done, uint64_t total, void *data)
@@ -36,29 +38,30 @@ static void show_progress(uint64_t done, uint64_t total, void *data)
 
 static int replay(const struct options *options, const struct compilation *c, const char *trace)
 {
-	struct amon_load_options load = { .replay = true, .verbose = options->verbose };
+	struct amon_load_options load = { .replay = true };
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
 	struct amon_failure failure = { .message = "" };
 	struct sink sink = { .out = open_output(options) };
-	struct amon_replay_options replay_options = { write_window, &sink, show_progress };
+	struct amon_replay_options replay_options = { write_window, &sink, show_progress, options->local,
+		                                      options->local_count };
 	int error, status;
 
 	if (!sink.out)
 		return EXIT_FAILED;
 	sink.format = choose_format(options, sink.out, c->exports->window != 0);
-	if (!sink.format)
-		return EXIT_USAGE;
 	sink.format_options = format_options(options, sink.out);
 	sink.shows_progress = isatty(STDERR_FILENO) && !options->quiet;
 	error = amon_kernel_check(&failure);
 	if (!error)
-		error = amon_probe_load(c->object, c->object_size, c->exports, &load, &loaded, &failure);
+		error = load_probe(options, c, &load, &loaded, &failure);
 	if (!error)
 		error = amon_replay(loaded, trace, &replay_options, &failure);
 	if (sink.shows_progress)
 		fputs("\r\033[K", stderr);
-	status = close_output(options, sink.out);
-	return error ? report_failure(options, error, &failure) : status;
+	if (loaded && error == -EACCES) /* a file that may not be read: nothing of the kernel's */
+		error = -EIO;
+	status = close_output(options, sink.out, sink.error);
+	return error && !sink.error ? report_failure(options, error, &failure) : status;
 }
 
 int command_replay(struct options *options)
@@ -69,6 +72,8 @@ int command_replay(struct options *options)
 
 	if (!spec || options->argument_count != 1)
 		return complain(EXIT_USAGE, "write amonc replay SPEC TRACE");
+	if (!format_exists(options))
+		return EXIT_USAGE;
 	status = compile_object(&c, options, spec);
 	if (!status)
 		status = replay(options, &c, options->arguments[0]);

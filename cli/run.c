@@ -22,6 +22,7 @@ struct session {
 	uint64_t interval, start, sequence;
 	struct amon_collected *earlier; /* what the last read of a windowed probe saw */
 	bool windows;
+	int write_error;
 };
 
 static uint64_t now(clockid_t clock)
@@ -69,13 +70,11 @@ static int read_once(struct session *s, struct amon_failure *failure)
 		return error;
 	document->interface = s->options->interface;
 	document->hooks = amon_attached_hooks(s->attached, &document->hook_count);
-	error = s->format->write(document, s->out, &format);
-	if (!error && fflush(s->out))
-		error = -errno;
+	s->write_error = s->format->write(document, s->out, &format);
 	amon_document_free(document);
 	if (s->windows)
 		s->start = window.end;
-	return error ? amon_fail(failure, error, "standard output: %s", strerror(-error)) : 0;
+	return s->write_error;
 }
 
 /* The next multiple of the interval on the wall clock. */
@@ -124,7 +123,6 @@ static int open_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
@@ -195,31 +193,30 @@ static int check_windows(const struct amon_exports *exports)
 static int run(const struct options *options, const struct compilation *c)
 {
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
-	struct amon_load_options load = { .verbose = options->verbose };
+	struct amon_load_options load = { .replay = false };
 	struct amon_failure failure = { .message = "" };
-	struct session s = { .options = options, .exports = c->exports, .out = open_output(options) };
+	struct session s = { .options = options, .exports = c->exports };
 	int error, status;
 
-	if (!s.out)
-		return EXIT_FAILED;
-	s.format = choose_format(options, s.out, true);
-	if (!s.format)
-		return EXIT_USAGE;
 	status = check_windows(c->exports);
 	if (status)
 		return status;
+	s.out = open_output(options);
+	if (!s.out)
+		return EXIT_FAILED;
+	s.format = choose_format(options, s.out, true);
 	s.windows = c->exports->window != 0;
 	s.interval = options->interval ? options->interval : s.windows ? c->exports->window : SECOND;
 	error = amon_kernel_check(&failure);
 	if (!error)
-		error = amon_probe_choose(c->exports, options->interface, &load.ingress_tc, &failure);
+		error = amon_probe_choose(c->exports, options->interface, &load.choice, &failure);
 	if (!error)
-		error = amon_probe_load(c->object, c->object_size, c->exports, &load, &loaded, &failure);
+		error = load_probe(options, c, &load, &loaded, &failure);
 	s.loaded = loaded;
 	if (!error && !options->dry_run)
 		error = attached_session(&s, loaded, &failure);
-	status = error == -EPIPE ? EXIT_FAILED : close_output(options, s.out);
-	return error ? report_failure(options, error, &failure) : status;
+	status = close_output(options, s.out, s.write_error);
+	return error && !s.write_error ? report_failure(options, error, &failure) : status;
 }
 
 int command_run(struct options *options)
@@ -232,6 +229,8 @@ int command_run(struct options *options)
 		return complain(EXIT_USAGE, "write amonc run SPEC -i IFACE");
 	if (!options->interface)
 		return complain(EXIT_USAGE, "run on which interface? Write -i IFACE");
+	if (!format_exists(options))
+		return EXIT_USAGE;
 	status = compile_object(&c, options, spec);
 	if (!status)
 		status = run(options, &c);

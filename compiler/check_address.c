@@ -13,12 +13,7 @@ static const struct {
 	[AMON_ADDRESS_MAC] = { AMON_BASE_MAC, 6, "MAC" },
 };
 
-unsigned int check_address_bytes(enum amon_address_family family)
-{
-	return families[family].bytes;
-}
-
-struct amon_address check_mask(struct amon_address address, unsigned int bits)
+static struct amon_address mask(struct amon_address address, unsigned int bits)
 {
 	for (unsigned int i = 0; i < families[address.family].bytes; i++) {
 		unsigned int kept = bits > 8 * i ? bits - 8 * i : 0;
@@ -33,7 +28,7 @@ struct amon_value *check_address(struct check *check, const struct amon_syntax *
 	struct amon_type type = { .base = families[syntax->address.family].base };
 	struct amon_value *value = check_value_new(check, AMON_VALUE_ADDRESS, syntax->span, type);
 
-	value->address = check_mask(syntax->address, syntax->address.prefix);
+	value->address = mask(syntax->address, syntax->address.prefix);
 	if (syntax->address.has_prefix)
 		value->type.prefix = syntax->address.prefix;
 	return value;
@@ -109,7 +104,7 @@ struct amon_value *check_compare_addresses(struct check *check, enum amon_operat
 bool check_address_in(const struct amon_range *range, const struct amon_address *address)
 {
 	unsigned int bytes = families[address->family].bytes;
-	struct amon_address masked = check_mask(*address, range->address.prefix);
+	struct amon_address masked = mask(*address, range->address.prefix);
 
 	if (address->family != range->address.family)
 		return false;
@@ -185,7 +180,7 @@ struct amon_value *check_prefix(const struct place *place, const struct amon_syn
 	value = check_unary(place->check, AMON_VALUE_PREFIX, call->span, type, left);
 	if (left->kind == AMON_VALUE_ADDRESS && !check_is_nothing(value)) {
 		value->kind = AMON_VALUE_ADDRESS;
-		value->address = check_mask(left->address, type.prefix);
+		value->address = mask(left->address, type.prefix);
 		value->address.prefix = type.prefix;
 		value->address.has_prefix = true;
 		value->left = NULL;

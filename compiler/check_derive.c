@@ -48,8 +48,8 @@ static void complain_top(struct check *check, const struct block *block, const s
 	struct amon_diagnostic *error;
 
 	if (name) {
-		error = amon_error(check->diagnostics, by->span, "`top` goes by a number, and `%s` is %s", by->text,
-		                   name->kind == NAME_KEY ? "a key" : check_type_text(check, name->column->type));
+		amon_error(check->diagnostics, by->span, "`top` goes by a number, and `%s` is %s", by->text,
+		           name->kind == NAME_KEY ? "a key" : check_type_text(check, name->column->type));
 		return;
 	}
 	error = amon_error(check->diagnostics, by->span, "table `%s` has no metric or derive `%s`", block->table->name,

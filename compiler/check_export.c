@@ -88,17 +88,17 @@ static const struct name *first_part(const struct place *place, const char *text
 /* Columns that could have been meant, those of sections with their section's name before them. */
 static void add_columns(struct candidates *candidates, const struct place *place)
 {
-	const struct block *probe = place->block;
+	const struct block *probe = NULL;
 
 	check_candidates_in(candidates, place->block, NAME_COLUMNS | NAME_PARAM);
-	while (probe->outer && probe->outer->statement)
-		probe = probe->outer;
-	for (const struct block *section = probe->first_inside; section; section = section->next)
+	check_candidate(candidates, "window");
+	for (const struct block *block = place->block; block; block = block->outer)
+		probe = block->statement ? block : probe;
+	for (const struct block *section = probe ? probe->first_inside : NULL; section; section = section->next)
 		for (const struct name *name = section->first; name; name = name->next)
 			if (name->kind & NAME_COLUMNS)
 				check_candidate(candidates, amon_arena_printf(place->check->arena, "%s.%s",
 				                                              section->section->name, name->text));
-	check_candidate(candidates, "window");
 }
 
 static void complain_unknown(const struct place *place, const struct amon_syntax *syntax)
@@ -134,18 +134,20 @@ static void complain(const struct place *place, const struct amon_syntax *syntax
 	else if (other)
 		amon_error(check->diagnostics, syntax->span, "`%s` is a %s and no value", syntax->text,
 		           other->kind == NAME_TABLE ? "table" : "section");
+	else if (check_name_excused(check, first && first->inside ? first->inside : place->block))
+		return;
 	else if (is_of_packets(syntax->text))
 		check_help(check,
 		           amon_error(check->diagnostics, syntax->span, "`%s` is known for packets, not at export",
 		                      syntax->text),
 		           "make a `metric` of it, or a key");
-	else if (!check_name_excused(check, first && first->inside ? first->inside : place->block))
+	else
 		complain_unknown(place, syntax);
 }
 
 struct amon_value *check_export_name(const struct place *place, const struct amon_syntax *syntax)
 {
-	const char *rest;
+	const char *rest = NULL;
 	const struct name *first = first_part(place, syntax->text, &rest);
 	struct amon_value *value = NULL;
 

@@ -16,7 +16,7 @@ bool check_is_later_field(const char *text)
 	return false;
 }
 
-void check_note_vlan(struct check *check, const char *name)
+static void note_vlan(struct check *check, const char *name)
 {
 	if (!strncmp(name, "vlan", 4) && (!name[4] || name[4] == '.'))
 		check->probe->uses_vlan = true;
@@ -108,7 +108,7 @@ static struct amon_value *protocol_value(const struct place *place, const struct
 	struct amon_value *value = check_value_new(place->check, AMON_VALUE_PROTOCOL, span, CHECK_BOOL);
 
 	value->layers = protocol->layers;
-	check_note_vlan(place->check, protocol->name);
+	note_vlan(place->check, protocol->name);
 	return value;
 }
 
@@ -122,7 +122,7 @@ static struct amon_value *field_value(const struct place *place, const struct am
 	}
 	value = check_value_new(place->check, AMON_VALUE_FIELD, span, field->type);
 	value->field = field;
-	check_note_vlan(place->check, field->name);
+	note_vlan(place->check, field->name);
 	return value;
 }
 

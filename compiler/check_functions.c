@@ -7,11 +7,11 @@
 
 struct function {
 	const char *name;
-	unsigned int least, most;
 	struct amon_value *(*build)(const struct place *place, const struct amon_syntax *call,
 	                            struct amon_value **arguments);
+	unsigned int least, most; /* arguments */
+	uint32_t width;           /* of a cast, in bytes */
 	bool packets, exports;
-	uint32_t width; /* of a cast, in bytes */
 	bool is_signed;
 };
 
@@ -140,15 +140,23 @@ static struct amon_value *square_root(const struct place *place, const struct am
 }
 
 /* THE table of functions; aggregations are another (aggregations.c). */
+/* clang-format off: one row a function */
 static const struct function functions[] = {
-	{ "u8", 1, 1, cast, true, false, 1, false },          { "u16", 1, 1, cast, true, false, 2, false },
-	{ "u32", 1, 1, cast, true, false, 4, false },         { "s8", 1, 1, cast, true, false, 1, true },
-	{ "s16", 1, 1, cast, true, false, 2, true },          { "s32", 1, 1, cast, true, false, 4, true },
-	{ "abs", 1, 1, absolute, true, true, 0, false },      { "min", 2, 2, extreme, true, true, 0, false },
-	{ "max", 2, 2, extreme, true, true, 0, false },       { "prefix", 2, 3, check_prefix, true, false, 0, false },
-	{ "present", 1, 1, present, true, true, 0, false },   { "log2", 1, 1, logarithm, false, true, 0, false },
-	{ "sqrt", 1, 1, square_root, false, true, 0, false },
+	{ "u8", cast, 1, 1, .width = 1, .packets = true },
+	{ "u16", cast, 1, 1, .width = 2, .packets = true },
+	{ "u32", cast, 1, 1, .width = 4, .packets = true },
+	{ "s8", cast, 1, 1, .width = 1, .packets = true, .is_signed = true },
+	{ "s16", cast, 1, 1, .width = 2, .packets = true, .is_signed = true },
+	{ "s32", cast, 1, 1, .width = 4, .packets = true, .is_signed = true },
+	{ "abs", absolute, 1, 1, .packets = true, .exports = true },
+	{ "min", extreme, 2, 2, .packets = true, .exports = true },
+	{ "max", extreme, 2, 2, .packets = true, .exports = true },
+	{ "prefix", check_prefix, 2, 3, .packets = true },
+	{ "present", present, 1, 1, .packets = true, .exports = true },
+	{ "log2", logarithm, 1, 1, .exports = true },
+	{ "sqrt", square_root, 1, 1, .exports = true },
 };
+/* clang-format on */
 
 static const struct function *function_find(const char *name)
 {

@@ -106,12 +106,15 @@ void check_hooks(struct check *check, struct amon_section *section, const struct
 struct amon_name check_section_name(const struct amon_statement *statement)
 {
 	bool ingress = false, egress = false;
+	struct amon_name name = statement->name;
 
-	if (statement->name.text)
-		return statement->name;
+	if (name.text)
+		return name;
 	for (const struct amon_hook_syntax *syntax = statement->hooks; syntax; syntax = syntax->next) {
 		ingress = ingress || !syntax->egress;
 		egress = egress || syntax->egress;
+		name.span = name.span.source ? name.span : syntax->span;
 	}
-	return (struct amon_name){ ingress && egress ? "both" : egress ? "egress" : "ingress", statement->hooks->span };
+	name.text = ingress && egress ? "both" : egress ? "egress" : "ingress";
+	return name;
 }

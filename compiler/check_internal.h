@@ -164,8 +164,6 @@ bool check_is_nothing(const struct amon_value *value);
 bool check_is_constant(const struct amon_value *value);
 bool check_is_number(const struct amon_value *value);
 bool check_is_address(enum amon_base base);
-/* The fewest bits that hold a number, 1 at least; 0 for negative ones. */
-uint8_t check_bits_of(int64_t integer);
 struct amon_type check_number_type(enum amon_base base, struct amon_dimension dimension, unsigned int bits);
 #define CHECK_BOOL ((struct amon_type){ .base = AMON_BASE_BOOL })
 #define CHECK_FREE ((struct amon_dimension){ .free = true })
@@ -211,8 +209,6 @@ struct amon_value *check_compare_addresses(struct check *check, enum amon_operat
 struct amon_value *check_prefix(const struct place *place, const struct amon_syntax *call,
                                 struct amon_value **arguments);
 bool check_address_in(const struct amon_range *range, const struct amon_address *address);
-struct amon_address check_mask(struct amon_address address, unsigned int bits);
-unsigned int check_address_bytes(enum amon_address_family family);
 
 /* check_fold.c: the constant that an operation on constants gives, or NULL where it has none */
 struct amon_value *check_fold_unary(const struct place *place, enum amon_operator op, struct amon_span span,
@@ -242,8 +238,6 @@ void check_read_name(struct check *check, struct name *name, struct amon_span us
 /* For what is read when it is asked for: between these two, asking for it again is a cycle. */
 bool check_begin_reading(struct check *check, struct name *name, struct amon_span use);
 void check_end_reading(struct check *check, struct name *name);
-/* A name of the file or of the hook: notes that VLAN tags are read. */
-void check_note_vlan(struct check *check, const char *name);
 /* The first part of a field of a later version. */
 bool check_is_later_field(const char *text);
 

@@ -207,7 +207,7 @@ static struct amon_type result_type(struct check *check, const struct amon_colum
 	case AMON_FINISH_TOTAL:
 		return check_number_type(AMON_BASE_INT, dimension, 0);
 	case AMON_FINISH_VARIANCE:
-		if (!check_times(check, column->argument->span, dimension, dimension, 1, &dimension))
+		if (!check_times(check, column->span, dimension, dimension, 1, &dimension))
 			return (struct amon_type){ .base = AMON_BASE_NONE };
 		return check_number_type(AMON_BASE_REAL, dimension, 0);
 	case AMON_FINISH_MEAN:
@@ -233,9 +233,9 @@ static bool reads_segments(const struct amon_value *value)
 static bool read_call(const struct place *place, struct amon_column *column, const struct amon_syntax *call)
 {
 	const struct amon_aggregation *aggregation = column->aggregation;
-	bool fits = check_names_of_arguments(place->check, call);
 
-	if (!check_number_of_arguments(place->check, aggregation, call) || !fits)
+	if (!check_names_of_arguments(place->check, call) ||
+	    !check_number_of_arguments(place->check, aggregation, call))
 		return false;
 	if (!aggregation->takes_argument)
 		return true;

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check_internal.h"
 
+/* The fewest bits that hold a number, 1 at least; 0 for negative ones. */
+static uint8_t bits_of(int64_t integer)
+{
+	if (integer < 0)
+		return 0;
+	return integer ? (uint8_t)(64 - __builtin_clzll((unsigned long long)integer)) : 1;
+}
+
 struct amon_value *check_value_new(struct check *check, enum amon_value_kind kind, struct amon_span span,
                                    struct amon_type type)
 {
@@ -23,7 +31,7 @@ struct amon_value *check_integer(struct check *check, struct amon_span span, int
 	struct amon_value *value = check_value_new(check, AMON_VALUE_INTEGER, span, type);
 	value->integer = integer;
 	if (type.base == AMON_BASE_INT)
-		value->type.bits = check_bits_of(integer);
+		value->type.bits = bits_of(integer);
 	return value;
 }
 
@@ -104,13 +112,6 @@ bool check_is_number(const struct amon_value *value)
 bool check_is_address(enum amon_base base)
 {
 	return base == AMON_BASE_IPV4 || base == AMON_BASE_IPV6 || base == AMON_BASE_NET || base == AMON_BASE_MAC;
-}
-
-uint8_t check_bits_of(int64_t integer)
-{
-	if (integer < 0)
-		return 0;
-	return integer ? (uint8_t)(64 - __builtin_clzll((unsigned long long)integer)) : 1;
 }
 
 struct amon_type check_number_type(enum amon_base base, struct amon_dimension dimension, unsigned int bits)

@@ -777,6 +777,11 @@ static bool reads_in(const struct amon_plan *plan, enum amon_layer layer)
 	return plan->layers & AMON_LAYER_BIT(layer);
 }
 
+static bool reads_vlan(const struct amon_plan *plan, enum amon_layer tag, enum amon_layer type)
+{
+	return reads_in(plan, tag) || reads_in(plan, type);
+}
+
 static bool reads_traffic_class(const struct amon_plan *plan)
 {
 	return has_member(plan, "net_dsfield");
@@ -828,11 +833,12 @@ static bool holds_word(const struct emitter *e, const char *word)
 	if (!strcmp(word, "SLICE_NOINLINE"))
 		return plan->slice_count > 8;
 	if (!strcmp(word, "VLAN_FIELDS"))
-		return reads_in(plan, AMON_LAYER_VLAN) || reads_in(plan, AMON_LAYER_VLAN_INNER);
+		return reads_vlan(plan, AMON_LAYER_VLAN, AMON_LAYER_VLAN_TYPE) ||
+		       reads_vlan(plan, AMON_LAYER_VLAN_INNER, AMON_LAYER_VLAN_INNER_TYPE);
 	if (!strcmp(word, "VLAN_OUTER"))
-		return reads_in(plan, AMON_LAYER_VLAN);
+		return reads_vlan(plan, AMON_LAYER_VLAN, AMON_LAYER_VLAN_TYPE);
 	if (!strcmp(word, "VLAN_INNER_FIELDS"))
-		return reads_in(plan, AMON_LAYER_VLAN_INNER);
+		return reads_vlan(plan, AMON_LAYER_VLAN_INNER, AMON_LAYER_VLAN_INNER_TYPE);
 	if (!strcmp(word, "MPLS_FIELDS"))
 		return reads_in(plan, AMON_LAYER_MPLS);
 	if (!strcmp(word, "traffic_class"))
@@ -1059,27 +1065,29 @@ static void write_parser(struct emitter *e)
 
 /* --- programs */
 
-static bool is_choice(const struct amon_section *section)
+/* The section's hook that a program runs at: two programs have one that says `ingress` alone. */
+static const struct amon_hook *hook_at(const struct amon_section *section, enum amon_hook_kind kind)
 {
-	return section->hooks[0].choice;
-}
+	const struct amon_hook *hook = section->hooks;
 
-/* The place of a hook among a section's: a replay gives each packet to the first. */
-static bool is_first_hook(const struct amon_section *section, enum amon_hook_kind hook)
-{
-	return section->hooks[0].kind == hook;
+	while (hook->kind != kind && !(hook->choice && kind == AMON_HOOK_TC_INGRESS))
+		hook++;
+	return hook;
 }
 
 static void write_section_call(struct emitter *e, const struct amon_plan_section *section, enum amon_hook_kind hook,
                                bool once)
 {
-	const char *guard = "";
+	const struct amon_hook *at = hook_at(section->section, hook);
+	const char *chosen = !at->choice ? "" : hook == AMON_HOOK_XDP ? "!amon_ingress_tc" : "amon_ingress_tc";
+	/* a packet whose direction a replay does not know is the first hook's */
+	const char *known = at == section->section->hooks ? "" : "!amon_replay || amon_frame.direction";
 
-	if (is_choice(section->section) && hook != AMON_HOOK_TC_EGRESS)
-		guard = hook == AMON_HOOK_XDP ? "if (!amon_ingress_tc)\n\t\t" : "if (amon_ingress_tc)\n\t\t";
-	else if (!is_first_hook(section->section, hook))
-		guard = "if (!amon_replay)\n\t\t";
-	fprintf(e->out, "\t%s%s%s(p);\n", guard, section->function, once ? "_once" : "");
+	if (*chosen && *known)
+		fprintf(e->out, "\tif (%s && (%s))\n\t", chosen, known);
+	else if (*chosen || *known)
+		fprintf(e->out, "\tif (%s%s)\n\t", chosen, known);
+	fprintf(e->out, "\t%s%s(p);\n", section->function, once ? "_once" : "");
 }
 
 static bool any_once(const struct amon_plan *plan, enum amon_hook_kind hook)
@@ -1104,14 +1112,6 @@ static void write_section_calls(struct emitter *e, enum amon_hook_kind hook, boo
 	fprintf(e->out, "}\n\n");
 }
 
-static bool is_coarse(const struct amon_plan *plan)
-{
-	for (uint32_t i = 0; i < plan->section_count; i++)
-		if (!plan->sections[i].section->coarse)
-			return false;
-	return true;
-}
-
 /* What the hook knows of a packet. */
 static void write_hook_members(struct emitter *e, enum amon_hook_kind hook)
 {
@@ -1122,8 +1122,8 @@ static void write_hook_members(struct emitter *e, enum amon_hook_kind hook)
 		if (field->source != AMON_FIELD_HOOK || !strcmp(field->member, "frame_len"))
 			continue;
 		if (!strcmp(field->member, "time"))
-			text = is_coarse(e->plan) ? "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()"
-			                          : "amon_replay ? amon_frame.time : bpf_ktime_get_ns()";
+			text = e->plan->coarse ? "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()"
+			                       : "amon_replay ? amon_frame.time : bpf_ktime_get_ns()";
 		else if (!strcmp(field->member, "hook_direction"))
 			text = hook == AMON_HOOK_TC_EGRESS ? "1" : "0";
 		else if (!strcmp(field->member, "segments"))
@@ -1161,6 +1161,8 @@ static void write_xdp_program(struct emitter *e)
 	write_hook_members(e, AMON_HOOK_XDP);
 	if (e->plan->parses)
 		fprintf(e->out, "\tp->cause = parse_xdp(xdp, p);\n");
+	fprintf(e->out,
+	        "\tif (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)\n\t\tp->cause = OVERSIZED;\n");
 	fprintf(e->out, "\tsections_xdp(p);\n");
 	if (any_once(e->plan, AMON_HOOK_XDP))
 		fprintf(e->out, "\tsections_xdp_once(p);\n");
@@ -1280,6 +1282,10 @@ static void write_head(struct emitter *e, const char *body)
 			fprintf(e->out, "static %s = (void *)%d;\n", helpers[i].declaration, helpers[i].number);
 	fprintf(e->out, "\n");
 	quote_template(e, "replay.h");
+	if (e->plan->programs[AMON_HOOK_XDP])
+		fprintf(e->out, "/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 "
+		                "elsewhere. */\n"
+		                "const volatile __u32 amon_frame_max;\n\n");
 	if (e->plan->choice)
 		fprintf(e->out, "/* Sections that say `ingress` alone are counted at TC where the interface has no "
 		                "native XDP. */\n"

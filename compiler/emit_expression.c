@@ -512,7 +512,8 @@ static struct amon_c_value division(struct amon_writer *w, const struct amon_val
 	const char *divisor = amon_c_once(w, wide(w, right.value));
 	struct amon_c_value result = { .when = amon_c_and(w, left.when, right.when) };
 
-	if (value->right->kind != AMON_VALUE_INTEGER)
+	/* a divisor of 0 leaves no value; a constant one is that never, or always */
+	if (value->right->kind != AMON_VALUE_INTEGER || !value->right->integer)
 		result.when = amon_c_and(w, result.when, c(w, BINDS_PRIMARY, "%s", divisor));
 	if (amon_c_bits(value->left) <= 63 && amon_c_bits(value->right) <= 63)
 		result.value = c(w, BINDS_UNARY, "(__s64)((__u64)%s %s (__u64)%s)", amon_c_tight(w, left.value),
@@ -635,12 +636,18 @@ static struct amon_c_value unary(struct amon_writer *w, const struct amon_value 
 	return left;
 }
 
+/* 0 or 1, where a condition may be any bit of a mask. */
+static struct amon_c as_truth(struct amon_writer *w, struct amon_c a)
+{
+	return a.binds == BINDS_BIT_AND || a.binds == BINDS_PRIMARY ? c(w, BINDS_EQ, "%s != 0", operand(w, a, BINDS_EQ)) : a;
+}
+
 struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value *value)
 {
 	struct amon_c_value result = { .when = ALWAYS };
 
 	if (value->type.base == AMON_BASE_BOOL && value->kind != AMON_VALUE_FIELD && value->kind != AMON_VALUE_CHOICE) {
-		result.value = amon_c_condition(w, value);
+		result.value = as_truth(w, amon_c_condition(w, value));
 		return result;
 	}
 	switch (value->kind) {

@@ -18,8 +18,11 @@ enum amon_layer {
 	AMON_LAYER_ETH_TYPE, /* type field of 0x600 and up: a type */
 	AMON_LAYER_ETH_LEN,  /* below: IEEE 802.3's length */
 	AMON_LAYER_VLAN,
+	AMON_LAYER_VLAN_TYPE, /* what follows the tag is told by a type, not a length */
 	AMON_LAYER_VLAN_INNER,
+	AMON_LAYER_VLAN_INNER_TYPE,
 	AMON_LAYER_PPPOE,
+	AMON_LAYER_PPP, /* the protocol behind a PPPoE session's header */
 	AMON_LAYER_MPLS,
 	AMON_LAYER_ARP,      /* the fixed 8 bytes */
 	AMON_LAYER_ARP_IPV4, /* Ethernet and IPv4 addresses behind them */

@@ -23,7 +23,7 @@
 const char *const amon_cause_names[AMON_CAUSE_COUNT] = {
 	"WHOLE",         "ETH_TRUNCATED",  "VLAN_TRUNCATED", "PPPOE_TRUNCATED",     "MPLS_TRUNCATED", "ARP_TRUNCATED",
 	"IP_TRUNCATED",  "IP_HEADER",      "IP_LENGTH",      "EXTENSION_TRUNCATED", "TCP_TRUNCATED",  "TCP_LENGTH",
-	"UDP_TRUNCATED", "SCTP_TRUNCATED", "ICMP_TRUNCATED", "ICMPV6_TRUNCATED",    "UNSIZED",
+	"UDP_TRUNCATED", "SCTP_TRUNCATED", "ICMP_TRUNCATED", "ICMPV6_TRUNCATED",    "OVERSIZED",      "UNSIZED",
 };
 
 /* Which layer's walk finds which fault. */
@@ -267,6 +267,7 @@ static void plan_walk(struct amon_plan *plan)
 	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
 		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;
 	plan->causes[AMON_CAUSE_EXTENSION_TRUNCATED] = plan->walks_extensions;
+	plan->causes[AMON_CAUSE_OVERSIZED] = plan->programs[AMON_HOOK_XDP];
 	plan->causes[AMON_CAUSE_UNSIZED] = plan->programs[AMON_HOOK_TC_INGRESS] || plan->programs[AMON_HOOK_TC_EGRESS];
 }
 
@@ -494,17 +495,20 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 
 /* --- sections */
 
+/* Some packet may have no value there. */
+static bool may_be_absent(const struct amon_value *value)
+{
+	if (value->kind == AMON_VALUE_FIELD)
+		return value->field->layers != 0;
+	/* a condition always has a value; what else is computed may rest on something absent */
+	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
+}
+
 static bool misses_key(const struct amon_plan_table *table)
 {
-	for (uint32_t i = 0; i < table->key_count; i++) {
-		const struct amon_column *column = table->keys[i].column;
-		const struct amon_value *value = column->value;
-
-		if (column->port_key || value->type.base == AMON_BASE_BOOL)
-			continue;
-		if (value->kind != AMON_VALUE_FIELD || value->field->layers)
+	for (uint32_t i = 0; i < table->key_count; i++)
+		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value))
 			return true;
-	}
 	return false;
 }
 
@@ -642,9 +646,11 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 
 	plan->arena = arena;
 	plan->probe = probe;
+	plan->coarse = true;
 	for (const struct amon_section *section = probe->sections; section; section = section->next) {
 		for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
 			plan->programs[hook] |= amon_plan_runs_at(section, hook);
+		plan->coarse &= section->coarse;
 		for (uint32_t h = 0; h < section->hook_count; h++)
 			plan->choice |= section->hooks[h].choice;
 	}

@@ -32,7 +32,8 @@ enum amon_cause {
 	AMON_CAUSE_SCTP_TRUNCATED,
 	AMON_CAUSE_ICMP_TRUNCATED,
 	AMON_CAUSE_ICMPV6_TRUNCATED,
-	AMON_CAUSE_UNSIZED, /* a super-packet whose wire packets' sizes are not told */
+	AMON_CAUSE_OVERSIZED, /* at generic XDP: a super-packet, which nothing tells there */
+	AMON_CAUSE_UNSIZED,   /* a super-packet whose wire packets' sizes are not told */
 	AMON_CAUSE_COUNT,
 };
 
@@ -113,6 +114,7 @@ struct amon_plan {
 	struct amon_plan_section *sections;
 	uint32_t section_count;
 	bool programs[AMON_HOOK_COUNT];
+	bool coarse;     /* every section says so: one time is read for all */
 	bool choice;     /* some section says `ingress` alone */
 	uint32_t layers; /* whose presence some condition or key asks for */
 	uint32_t walked; /* that the parser walks */

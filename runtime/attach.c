@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "cleanup.h"
 #include "compiler/diagnostic.h"
@@ -101,7 +104,17 @@ static int check_wish(const struct wish *wish, const char *interface, int ifinde
 	return 0;
 }
 
-int amon_probe_choose(const struct amon_exports *exports, const char *interface, bool *ingress_tc,
+/* The MTU, an Ethernet header and two VLAN tags; 0 where it cannot be told. */
+static uint32_t longest_frame(const char *interface)
+{
+	struct ifreq request = { .ifr_mtu = 0 };
+	AMON_CLOSES int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	return any < 0 || ioctl(any, SIOCGIFMTU, &request) ? 0 : (uint32_t)request.ifr_mtu + 22;
+}
+
+int amon_probe_choose(const struct amon_exports *exports, const char *interface, struct amon_choice *choice,
                       struct amon_failure *failure)
 {
 	struct wish wish = collect_wishes(exports);
@@ -115,9 +128,16 @@ int amon_probe_choose(const struct amon_exports *exports, const char *interface,
 	if (lock < 0)
 		return lock;
 	error = check_wish(&wish, interface, ifindex, strips, failure);
-	if (!error && wish.choice)
-		*ingress_tc = strips || wish.mode == AMON_XDP_GENERIC || amon_xdp_native(interface, ifindex, NULL);
-	return error;
+	if (error)
+		return error;
+	if (wish.choice)
+		choice->ingress_tc =
+		        strips || wish.mode == AMON_XDP_GENERIC || amon_xdp_native(interface, ifindex, NULL);
+	if (wish.xdp)
+		choice->xdp_generic = wish.mode == AMON_XDP_GENERIC ||
+		                      (wish.mode == AMON_XDP_ANY && amon_xdp_native(interface, ifindex, NULL));
+	choice->frame_max = choice->xdp_generic ? longest_frame(interface) : 0;
+	return 0;
 }
 
 /* Attaching */

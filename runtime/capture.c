@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "blocks.h"
 #include "capture.h"
 
 #define READ_BUFFER (256 * 1024)
@@ -14,7 +15,9 @@
 struct amon_capture {
 	const char *name; /* for messages; the caller's */
 	pcap_t *pcap;
-	FILE *file; /* pcap's, once that is there */
+	FILE *file;
+	struct amon_blocks blocks;
+	FILE *stream; /* of the blocks; pcap's, once that is there */
 	uint64_t total;
 	uint64_t packets, bytes; /* read so far */
 };
@@ -42,8 +45,11 @@ static int open_pcap(struct amon_capture *capture, struct amon_failure *failure)
 	char reason[PCAP_ERRBUF_SIZE] = "";
 	int error;
 
+	capture->stream = amon_blocks_stream(&capture->blocks, capture->file);
+	if (!capture->stream)
+		return amon_fail(failure, -errno, "%s: %s", capture->name, strerror(errno));
 	errno = 0;
-	capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->file, PCAP_TSTAMP_PRECISION_NANO, reason);
+	capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->stream, PCAP_TSTAMP_PRECISION_NANO, reason);
 	if (capture->pcap)
 		return 0;
 	error = errno;
@@ -90,7 +96,10 @@ void amon_capture_close(struct amon_capture *capture)
 		return;
 	if (capture->pcap)
 		pcap_close(capture->pcap);
-	else if (capture->file && capture->file != stdin)
+	else if (capture->stream)
+		fclose(capture->stream);
+	amon_blocks_free(&capture->blocks);
+	if (capture->file && capture->file != stdin)
 		fclose(capture->file);
 	free(capture);
 }
@@ -123,6 +132,7 @@ int amon_capture_next(struct amon_capture *capture, struct amon_capture_packet *
 	packet->time = nanoseconds(&header->ts);
 	packet->length = header->len;
 	packet->captured = header->caplen;
+	packet->direction = capture->blocks.direction;
 	capture->packets++;
 	capture->bytes += sizeof(uint32_t[4]) + header->caplen;
 	return 1;

@@ -4,15 +4,17 @@
 
 #include <stdint.h>
 
+#include "direction.h"
 #include "failure.h"
 
 /** A capture file of Ethernet packets, pcap or pcapng, read from its start to its end. */
 struct amon_capture;
 
 struct amon_capture_packet {
-	uint64_t time;             /* nanoseconds since 1970 */
-	uint32_t length, captured; /* on the wire; bytes that follow */
-	const uint8_t *bytes;      /* until the next packet is read */
+	uint64_t time;                 /* nanoseconds since 1970 */
+	uint32_t length, captured;     /* on the wire; bytes that follow */
+	const uint8_t *bytes;          /* until the next packet is read */
+	enum amon_direction direction; /* as the flags of a pcapng say */
 };
 
 /**

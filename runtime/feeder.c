@@ -17,9 +17,13 @@
 #define FRAME_MAP ".data.replay"
 
 _Static_assert(AMON_FEED_FRAME == AMON_REPLAY_FRAME, "the feeder fills the frame");
+_Static_assert((int)AMON_FEED_XDP == AMON_HOOK_XDP && (int)AMON_FEED_TC_INGRESS == AMON_HOOK_TC_INGRESS &&
+                       (int)AMON_FEED_TC_EGRESS == AMON_HOOK_TC_EGRESS && (int)AMON_FEED_HOOKS == AMON_HOOK_COUNT,
+               "the feeder's programs name the hooks");
 _Static_assert(sizeof(struct amon_feed_frame) == sizeof(struct amon_frame) &&
                        offsetof(struct amon_feed_frame, length) == offsetof(struct amon_frame, length) &&
-                       offsetof(struct amon_feed_frame, captured) == offsetof(struct amon_frame, captured),
+                       offsetof(struct amon_feed_frame, captured) == offsetof(struct amon_frame, captured) &&
+                       offsetof(struct amon_feed_frame, direction) == offsetof(struct amon_frame, direction),
                "the feeder writes the probe's frame");
 
 extern const uint8_t amon_bpf_feed[], amon_bpf_feed_end[];
@@ -35,33 +39,45 @@ static const struct {
 	[AMON_HOOK_TC_EGRESS] = { "feed_tc_egress", "slot_tc_egress", 64, true },
 };
 
+/** The packets of the batch that go through a hook. */
+struct queue {
+	uint32_t first; /* where it starts in the batch */
+	uint32_t *last; /* where to write what comes behind the last */
+	uint64_t count;
+};
+
 struct amon_feeder {
 	struct bpf_object *object;
 	int next; /* the probe's slot for what follows it at XDP; -1: none */
 	bool uses[AMON_HOOK_COUNT];
-	struct amon_feed *feed; /* mapped, shared with the kernel */
+	bool first[AMON_HOOK_COUNT]; /* of a section */
+	struct amon_feed *feed;      /* mapped, shared with the kernel */
 	size_t mapped;
-	uint64_t used, count; /* of the batch: bytes, packets */
+	uint64_t used; /* bytes of the batch */
+	struct queue queues[AMON_HOOK_COUNT];
 };
 
-static enum amon_hook_kind first_hook(const struct amon_loaded *loaded, const struct amon_export_section *section)
+static int find_hooks_of(struct amon_feeder *feeder, const struct amon_loaded *loaded,
+                         const struct amon_export_section *section, struct amon_failure *failure)
 {
-	const struct amon_hook *hook = &section->hooks[0];
-
-	return hook->choice && loaded->ingress_tc ? AMON_HOOK_TC_INGRESS : hook->kind;
-}
-
-static int find_hooks(struct amon_feeder *feeder, const struct amon_loaded *loaded, struct amon_failure *failure)
-{
-	for (uint32_t i = 0; i < loaded->exports->section_count; i++) {
-		const struct amon_export_section *section = &loaded->exports->sections[i];
-		enum amon_hook_kind kind = first_hook(loaded, section);
+	for (uint32_t i = 0; i < section->hook_count; i++) {
+		enum amon_hook_kind kind = amon_hook_in_use(loaded, &section->hooks[i]);
 
 		if (loaded->programs[kind] < 0)
 			return amon_fail(failure, -EINVAL, "section %s: its program is not loaded", section->name);
 		feeder->uses[kind] = true;
+		feeder->first[kind] |= i == 0;
 	}
 	return 0;
+}
+
+static int find_hooks(struct amon_feeder *feeder, const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < loaded->exports->section_count && !error; i++)
+		error = find_hooks_of(feeder, loaded, &loaded->exports->sections[i], failure);
+	return error;
 }
 
 /** True where the probe's map begins with struct amon_frame amon_frame. */
@@ -168,6 +184,13 @@ static int map_feed(struct amon_feeder *feeder)
 	return 0;
 }
 
+static void empty(struct amon_feeder *feeder)
+{
+	feeder->used = 0;
+	for (int i = 0; i < AMON_HOOK_COUNT; i++)
+		feeder->queues[i] = (struct queue){ AMON_FEED_NONE, &feeder->queues[i].first, 0 };
+}
+
 int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **result, struct amon_failure *failure)
 {
 	__attribute__((cleanup(amon_feeder_cleanup))) struct amon_feeder *feeder = calloc(1, sizeof(*feeder));
@@ -176,6 +199,7 @@ int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **resu
 	if (!feeder)
 		return -ENOMEM;
 	feeder->next = -1;
+	empty(feeder);
 	error = find_hooks(feeder, loaded, failure);
 	if (error)
 		return error;
@@ -204,6 +228,27 @@ void amon_feeder_close(struct amon_feeder *feeder)
 	free(feeder);
 }
 
+static bool goes_through(const struct amon_feeder *feeder, uint32_t direction, enum amon_hook_kind kind)
+{
+	if (direction == AMON_DIRECTION_UNKNOWN)
+		return feeder->first[kind];
+	return feeder->uses[kind] && (direction == AMON_DIRECTION_EGRESS) == (kind == AMON_HOOK_TC_EGRESS);
+}
+
+static void enqueue(struct amon_feeder *feeder, struct amon_feed_packet *packet)
+{
+	for (int i = 0; i < AMON_HOOK_COUNT; i++) {
+		struct queue *queue = &feeder->queues[i];
+
+		if (!goes_through(feeder, packet->frame.direction, i))
+			continue;
+		*queue->last = feeder->used;
+		queue->last = &packet->next[i];
+		*queue->last = AMON_FEED_NONE;
+		queue->count++;
+	}
+}
+
 bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame, const uint8_t *bytes)
 {
 	struct amon_feed_packet *packet = (void *)&feeder->feed->batch[feeder->used];
@@ -211,19 +256,19 @@ bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame,
 
 	if (feeder->used >= AMON_FEED_BATCH)
 		return false;
-	packet->frame = (struct amon_feed_frame){ frame->time, frame->length, captured };
+	packet->frame = (struct amon_feed_frame){ frame->time, frame->length, captured, frame->direction };
 	memcpy(packet->bytes, bytes, captured);
+	enqueue(feeder, packet);
 	feeder->used += (sizeof(*packet) + captured + 7) & ~7ULL;
-	feeder->count++;
 	return true;
 }
 
-/** Runs some of what is left of the batch: all of it where test runs repeat, unless a signal comes (-EINTR). */
+/** Runs some of what is left of the queue: all of it where test runs repeat, unless a signal comes (-EINTR). */
 static int test_run(const struct amon_feeder *feeder, enum amon_hook_kind kind)
 {
 	static const uint8_t blank[AMON_REPLAY_FRAME];
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = blank, .data_size_in = hooks[kind].size,
-	            .repeat = hooks[kind].repeats ? feeder->count - feeder->feed->run : 1);
+	            .repeat = hooks[kind].repeats ? feeder->queues[kind].count - feeder->feed->run : 1);
 
 	return bpf_prog_test_run_opts(program_of(feeder, kind), &options);
 }
@@ -231,20 +276,20 @@ static int test_run(const struct amon_feeder *feeder, enum amon_hook_kind kind)
 static int run_hook(struct amon_feeder *feeder, enum amon_hook_kind kind, struct amon_failure *failure)
 {
 	struct amon_feed *feed = feeder->feed;
-	uint64_t before = UINT64_MAX;
+	uint64_t before = UINT64_MAX, count = feeder->queues[kind].count;
 	int error = 0;
 
-	feed->cursor = feed->run = 0;
-	feed->end = feeder->used;
-	while (feed->run < feeder->count && feed->run != before && (!error || error == -EINTR)) {
+	feed->cursor = feeder->queues[kind].first;
+	feed->run = 0;
+	while (feed->run < count && feed->run != before && (!error || error == -EINTR)) {
 		before = feed->run;
 		error = test_run(feeder, kind);
 	}
 	if (error && error != -EINTR)
 		return amon_fail(failure, error, "the kernel does not run the packets: %s", strerror(-error));
-	if (feed->run != feeder->count || feed->cursor != feeder->used)
+	if (feed->run != count || feed->cursor != AMON_FEED_NONE)
 		return amon_fail(failure, -EPROTO, "the kernel ran %" PRIu64 " packets of %" PRIu64,
-		                 (uint64_t)feed->run, feeder->count);
+		                 (uint64_t)feed->run, count);
 	return 0;
 }
 
@@ -252,9 +297,8 @@ int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure)
 {
 	int error = 0;
 
-	for (int i = 0; i < AMON_HOOK_COUNT && feeder->count && !error; i++)
-		if (feeder->uses[i])
-			error = run_hook(feeder, i, failure);
-	feeder->used = feeder->count = 0;
+	for (int i = 0; i < AMON_HOOK_COUNT && !error; i++)
+		error = run_hook(feeder, i, failure);
+	empty(feeder);
 	return error;
 }

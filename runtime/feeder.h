@@ -6,8 +6,9 @@
 
 /**
  * Packets into a loaded probe, by the thousand: they gather in memory that the feeder's programs see, and one test run
- * for each hook in use runs them all (bpf/feed.bpf.c). A signal breaks a test run between two packets; it
- * is taken up again there, and the counts are compared at the end.
+ * for each hook in use runs all that go through it (bpf/feed.bpf.c): a packet whose direction is known goes through the
+ * hooks of that direction, another through those that are the first of a section. A signal breaks a test run between
+ * two packets; it is taken up again there, and the counts are compared at the end.
  */
 struct amon_feeder;
 
@@ -22,7 +23,7 @@ static inline void amon_feeder_cleanup(struct amon_feeder **feeder)
  */
 bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame, const uint8_t *bytes);
 
-/** Runs the batch through the first hook of every section and empties it. 0, or -errno of the kernel. */
+/** Runs the batch through the hooks and empties it. 0, or -errno of the kernel. */
 int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure);
 
 #endif

@@ -150,6 +150,8 @@ int amon_frontend_compile(const char *name, const char *text, size_t length, str
 
 	memset(result, 0, sizeof(*result));
 	task.job.data = &task;
+	if (!*name || !strcmp(name, "-")) /* clang would read the standard input */
+		return -EINVAL;
 	if (length > TEXT_LIMIT) {
 		report_failure(&task, "the C text is larger than %u MiB", TEXT_LIMIT >> 20);
 		return -EFBIG;

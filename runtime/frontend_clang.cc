@@ -23,6 +23,16 @@
 #include <map>
 #include <memory>
 
+#ifdef AMON_STATIC_CLANG
+#include <llvm/Passes/PassPlugin.h>
+
+/* Debian's clang wants Polly, whose archive is not in its packages: a plugin that adds nothing. */
+llvm::PassPluginLibraryInfo getPollyPluginInfo()
+{
+	return { LLVM_PLUGIN_API_VERSION, "none", "0", [](llvm::PassBuilder &) {} };
+}
+#endif
+
 namespace
 {
 
@@ -280,7 +290,8 @@ class Compilation
 {
 	amon_clang_job &job;
 	Reporter reporter;
-	std::unique_ptr<llvm::MemoryBuffer> source;
+	llvm::StringRef text;
+	llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files; /* all that there are: the one text */
 	llvm::SmallVector<char, 0> object;
 	llvm::LLVMContext context;
 	clang::EmitObjAction action;
@@ -289,19 +300,19 @@ class Compilation
 	bool configure()
 	{
 		clang::CompilerInvocation &invocation = clang.getInvocation();
-		auto listing = std::make_shared<const Listing>(job.name, source->getBuffer());
+		auto listing = std::make_shared<const Listing>(job.name, text);
 
 		clang.createDiagnostics(&reporter, false);
 		if (!clang::CompilerInvocation::CreateFromArgs(invocation, arguments, clang.getDiagnostics()))
 			return false;
-		invocation.getFrontendOpts().Inputs = { { source->getMemBufferRef(), clang::Language::C } };
+		invocation.getFrontendOpts().Inputs = { { job.name, clang::Language::C } };
 		invocation.getCodeGenOpts().MainFileName = job.name;
 		invocation.getCodeGenOpts().PassBuilderCallbacks.push_back([listing](llvm::PassBuilder &builder) {
 			builder.registerPipelineStartEPCallback(
 			        [listing](llvm::ModulePassManager &passes, auto) { passes.addPass(Prepare(listing)); });
 		});
 		clang.createDiagnostics(&reporter, false); /* again, with the options for warnings */
-		clang.createFileManager(new llvm::vfs::InMemoryFileSystem);
+		clang.createFileManager(files);
 		clang.setOutputStream(std::make_unique<ObjectStream>(object));
 		return true;
 	}
@@ -331,10 +342,10 @@ class Compilation
 
       public:
 	explicit Compilation(amon_clang_job &job)
-	    : job(job), reporter(job),
-	      source(llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(job.text, job.length), job.name)),
+	    : job(job), reporter(job), text(job.text, job.length), files(new llvm::vfs::InMemoryFileSystem),
 	      action(&context)
 	{
+		files->addFile(job.name, 0, llvm::MemoryBuffer::getMemBufferCopy(text, job.name));
 	}
 
 	void run()

@@ -25,10 +25,10 @@ typedef void amon_clang_compile_fn(struct amon_clang_job *job);
 typedef void amon_clang_recover_fn(void);
 
 /** Compiles one job; may crash or call abort(), so run it in amon_guard_run(). One at a time. */
-amon_clang_compile_fn amon_clang_compile;
+__attribute__((visibility("default"))) amon_clang_compile_fn amon_clang_compile;
 
 /** After a crash: gives back what the compilation held. May crash too; run it in amon_guard_run(). */
-amon_clang_recover_fn amon_clang_recover;
+__attribute__((visibility("default"))) amon_clang_recover_fn amon_clang_recover;
 
 #ifdef __cplusplus
 }

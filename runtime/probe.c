@@ -66,21 +66,23 @@ static unsigned char *find_constant(const struct bpf_object *object, const char 
 	return values + variable->offset;
 }
 
-static void set_constant(struct bpf_object *object, const char *name, bool value)
+static void set_constant(struct bpf_object *object, const char *name, uint32_t value)
 {
 	size_t size;
 	unsigned char *bytes = find_constant(object, name, &size);
 
 	if (!bytes)
 		return;
-	memset(bytes, 0, size);
-	bytes[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : size - 1] = value;
+	for (size_t i = 0; i < size; i++, value >>= 8)
+		bytes[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? i : size - 1 - i] = (unsigned char)value;
 }
 
-static void set_constants(const struct amon_loaded *loaded)
+static void set_constants(const struct amon_loaded *loaded, const struct amon_choice *choice)
 {
 	set_constant(loaded->object, "amon_replay", loaded->replay);
 	set_constant(loaded->object, "amon_ingress_tc", loaded->ingress_tc);
+	set_constant(loaded->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
+	set_constant(loaded->object, "amon_frame_max", choice->frame_max);
 }
 
 /* Programs */
@@ -88,9 +90,7 @@ static void set_constants(const struct amon_loaded *loaded)
 static bool section_needs(const struct amon_loaded *loaded, const struct amon_export_section *section,
                           enum amon_hook_kind kind)
 {
-	uint32_t count = loaded->replay && section->hook_count ? 1 : section->hook_count;
-
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < section->hook_count; i++)
 		if (amon_hook_in_use(loaded, &section->hooks[i]) == kind)
 			return true;
 	return false;
@@ -209,7 +209,7 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 		return amon_fail(failure, -ENOMEM, "out of memory");
 	*loaded = (struct amon_loaded){ .exports = exports,
 		                        .replay = options->replay,
-		                        .ingress_tc = options->ingress_tc,
+		                        .ingress_tc = options->choice.ingress_tc,
 		                        .programs = { -1, -1, -1 } };
 	amon_listen();
 	error = open_object(loaded, object, size, failure);
@@ -217,7 +217,7 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 		error = choose_programs(loaded, options->verbose, failure);
 	if (error)
 		return error;
-	set_constants(loaded);
+	set_constants(loaded, &options->choice);
 	error = bpf_object__load(loaded->object);
 	free(failure->log);
 	failure->log = amon_heard_log();

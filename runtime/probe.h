@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "compiler/exports.h"
+#include "direction.h"
 #include "failure.h"
 
 struct bpf_object;
@@ -18,8 +19,10 @@ struct bpf_object;
  *   programs   named in the export table; SEC("xdp.frags") and SEC("tc")
  *   maps       named in the export table; `amon_next`, a one-slot PROG_ARRAY that an XDP program tail-calls at its end
  *   constants  in .rodata (found by name in the object's BTF, absent where not needed):
- *              amon_replay     1: time and lengths come from amon_frame, not from the hook
+ *              amon_replay     1: time, lengths and direction come from amon_frame, not from the hook
  *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
+ *              amon_xdp_mode   1 native, 2 generic
+ *              amon_frame_max  longer frames are told as `oversized` in the ledger; 0: none are
  *   .data.replay  struct amon_frame amon_frame; read only where amon_replay is 1 (declare it volatile: clang reads
  * ahead)
  */
@@ -27,6 +30,9 @@ struct amon_frame {
 	uint64_t time;     /* nanoseconds since 1970 */
 	uint32_t length;   /* on the wire */
 	uint32_t captured; /* bytes of it that are in the frame */
+	/* enum amon_direction. UNKNOWN: a section counts the packet at its first hook alone. Else the packet comes only
+	   through programs of its direction, and a section counts it at the hook that is there. */
+	uint32_t direction;
 };
 
 struct amon_loaded {
@@ -36,10 +42,17 @@ struct amon_loaded {
 	int programs[AMON_HOOK_COUNT]; /* file descriptors, borrowed from object; -1: none, or not loaded */
 };
 
+/** What an interface makes of a probe's hooks. */
+struct amon_choice {
+	bool ingress_tc; /* `ingress` alone means TC: no native XDP there, or the NIC strips tags that the spec reads */
+	bool xdp_generic;   /* XDP is generic there: a super-packet is one frame */
+	uint32_t frame_max; /* generic XDP: longer frames than the MTU allows are super-packets; 0: not looked at */
+};
+
 struct amon_load_options {
 	bool replay;
-	bool ingress_tc; /* `ingress` alone means TC: no native XDP there, or the NIC strips tags that the spec reads */
-	bool verbose;    /* keep the verifier's log on success too */
+	struct amon_choice choice;
+	bool verbose; /* keep the verifier's log on success too */
 };
 
 /**
@@ -74,11 +87,11 @@ struct amon_attached_hook {
 };
 
 /**
- * Decides whether `ingress` alone is XDP or TC on this interface (see amon_load_options), and refuses what cannot be
+ * Decides what this interface makes of the probe's hooks, and refuses what cannot be
  * had there: no such interface, not Ethernet, no native XDP where it is written, a VLAN-stripping NIC under `ingress
  * xdp`.
  */
-int amon_probe_choose(const struct amon_exports *exports, const char *interface, bool *ingress_tc,
+int amon_probe_choose(const struct amon_exports *exports, const char *interface, struct amon_choice *choice,
                       struct amon_failure *failure);
 
 /**

@@ -100,9 +100,23 @@ static int place(struct replay *replay, uint64_t time)
 	return 0;
 }
 
+static enum amon_direction direction_of(const struct replay *replay, const struct amon_capture_packet *packet)
+{
+	const struct amon_replay_options *options = replay->options;
+	enum amon_direction direction;
+
+	if (!options->local_count)
+		return packet->direction;
+	direction = amon_direction_by_source(packet->bytes, packet->captured, options->local, options->local_count);
+	if (direction == AMON_DIRECTION_UNKNOWN)
+		direction = packet->direction;
+	return direction == AMON_DIRECTION_UNKNOWN ? AMON_DIRECTION_INGRESS : direction;
+}
+
 static int add(struct replay *replay, const struct amon_capture_packet *packet)
 {
-	const struct amon_frame frame = { packet->time, packet->length, packet->captured };
+	const struct amon_frame frame = { packet->time, packet->length, packet->captured,
+		                          direction_of(replay, packet) };
 	int error;
 
 	if (amon_feeder_add(replay->feeder, &frame, packet->bytes))

@@ -5,8 +5,15 @@
 #include "document.h"
 
 /**
- * Runs a capture (pcap or pcapng, Ethernet) through a probe loaded with `replay`, every packet once through the first
- * hook of each section. Packets lie in a mapped array; a feeder in the kernel sets each into the frame and tail-calls
+ * Runs a capture (pcap or pcapng, Ethernet) through a probe loaded with `replay`, every packet once through each
+ * section: through its hook of the packet's direction where that is known, and not at all where it has none; else
+ * through its first hook. One capture may hold packets of both kinds.
+ *
+ * The direction is known where the flags of a pcapng's packet tell it, or, for every packet, where addresses are named
+ * as local. Then a packet goes out whose outermost IP source is local (direction.h), and any other comes in. One
+ * without an IP source, such as ARP, goes as its flags say, and comes in where they say nothing.
+ *
+ * Packets lie in a mapped array; a feeder in the kernel sets each into the frame and tail-calls
  * the probe, so that one system call runs thousands. Frames may have 0 to 262,144 bytes: what a test run does not take
  * is padded or cut at AMON_REPLAY_FRAME, at every hook alike, and the program is told the true lengths.
  */
@@ -18,6 +25,8 @@ struct amon_replay_options {
 	void *data;
 	/* called now and then with the bytes read so far and the file's size (0: unknown); may be NULL */
 	void (*progress)(uint64_t done, uint64_t total, void *data);
+	const struct amon_prefix *local; /* addresses of this side */
+	uint32_t local_count;            /* 0: the flags alone tell directions */
 };
 
 /**

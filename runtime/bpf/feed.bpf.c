@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The feeder of a replay: each run takes the next packet of a mapped batch, sets it into the frame of the test run, and
- * tail-calls the probe. One program and one slot for each hook, so that every call is direct.
+ * The feeder of a replay: each run takes the hook's next packet of a mapped batch, sets it into the frame of the test
+ * run, and tail-calls the probe. One program and one slot for each hook, so that every call is direct.
  *
  * At TC a test run is repeated for each packet. At XDP the kernel waits for two grace periods where a test run repeats,
  * so it runs once, and the probe's tail call to what comes next on its hook leads back to the feeder, as often as a run
@@ -27,22 +27,20 @@ struct slot {
 struct slot slot_xdp SEC(".maps"), slot_tc_ingress SEC(".maps"), slot_tc_egress SEC(".maps");
 
 /**
- * The bytes of the next packet, its header already told to the probe; NULL at the end of the batch. A packet without
- * bytes says that it has one, which nobody reads: no helper takes none.
+ * The bytes of a hook's next packet, its header already told to the probe; NULL at the end of the batch. A packet
+ * without bytes says that it has one, which nobody reads: no helper takes none.
  */
-static __always_inline const __u8 *take(__u64 cursor, __u32 *size)
+static __always_inline const __u8 *take(int hook, __u64 cursor, __u32 *size)
 {
 	const struct amon_feed_packet *packet;
-	__u32 captured;
 
-	if (cursor >= amon_feed.end || cursor >= AMON_FEED_BATCH)
+	if (cursor >= AMON_FEED_BATCH)
 		return NULL;
 	packet = (const void *)&amon_feed.batch[cursor];
-	captured = packet->frame.captured;
 	amon_frame = packet->frame;
-	amon_feed.cursor = cursor + ((sizeof(*packet) + captured + 7) & ~7ULL);
+	amon_feed.cursor = packet->next[hook];
 	amon_feed.run++;
-	*size = captured - 1;
+	*size = packet->frame.captured - 1;
 	if (*size >= AMON_FEED_FRAME)
 		*size = 0;
 	barrier_var(*size);
@@ -62,20 +60,20 @@ static __always_inline void give_back(__u64 cursor)
 static __always_inline bool set_xdp(struct xdp_md *xdp, __u64 cursor)
 {
 	__u32 size;
-	const __u8 *bytes = take(cursor, &size);
+	const __u8 *bytes = take(AMON_FEED_XDP, cursor, &size);
 
 	return bytes && !bpf_xdp_store_bytes(xdp, 0, (void *)bytes, size);
 }
 
 /** A test run takes less than a page into an skb, so the first run of each makes it the frame's size. */
-static __always_inline bool set_tc(struct __sk_buff *skb, __u64 cursor)
+static __always_inline bool set_tc(struct __sk_buff *skb, int hook, __u64 cursor)
 {
 	const __u8 *bytes;
 	__u32 size;
 
 	if (skb->len < AMON_FEED_FRAME && bpf_skb_change_tail(skb, AMON_FEED_FRAME, 0))
 		return false;
-	bytes = take(cursor, &size);
+	bytes = take(hook, cursor, &size);
 	return bytes && !bpf_skb_store_bytes(skb, 0, bytes, size, 0);
 }
 
@@ -95,7 +93,7 @@ int feed_tc_ingress(struct __sk_buff *skb)
 {
 	__u64 cursor = amon_feed.cursor;
 
-	if (set_tc(skb, cursor))
+	if (set_tc(skb, AMON_FEED_TC_INGRESS, cursor))
 		bpf_tail_call_static(skb, &slot_tc_ingress, 0);
 	give_back(cursor);
 	return TC_ACT_UNSPEC;
@@ -106,7 +104,7 @@ int feed_tc_egress(struct __sk_buff *skb)
 {
 	__u64 cursor = amon_feed.cursor;
 
-	if (set_tc(skb, cursor))
+	if (set_tc(skb, AMON_FEED_TC_EGRESS, cursor))
 		bpf_tail_call_static(skb, &slot_tc_egress, 0);
 	give_back(cursor);
 	return TC_ACT_UNSPEC;

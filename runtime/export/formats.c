@@ -71,15 +71,17 @@ void amon_time_text(uint64_t nanoseconds, unsigned int digits, char text[AMON_TE
 	sprintf(text + length, ".%.*sZ", (int)digits, fraction);
 }
 
-enum amon_hook_kind amon_section_hook(const struct amon_document *document, const struct amon_hook *hook)
-{
-	return hook->choice && document->ingress_tc ? AMON_HOOK_TC_INGRESS : hook->kind;
-}
-
 const struct amon_attached_hook *amon_hook_attached(const struct amon_document *document, enum amon_hook_kind kind)
 {
 	for (uint32_t i = 0; document->hooks && i < document->hook_count; i++)
 		if (document->hooks[i].kind == kind)
 			return &document->hooks[i];
 	return NULL;
+}
+
+enum amon_hook_kind amon_section_hook(const struct amon_document *document, const struct amon_hook *hook)
+{
+	bool no_xdp = document->hooks && !amon_hook_attached(document, AMON_HOOK_XDP);
+
+	return hook->choice && (document->ingress_tc || no_xdp) ? AMON_HOOK_TC_INGRESS : hook->kind;
 }

@@ -317,15 +317,12 @@ static void put_hook(struct json *json, const struct amon_document *document, co
 	put_close(json, '}');
 }
 
-/* A replay gives each packet to the first hook alone. */
 static void put_hooks(struct json *json, const struct amon_document *document,
                       const struct amon_export_section *section)
 {
-	uint32_t count = document->hooks ? section->hook_count : 1;
-
 	put_key(json, "hooks");
 	put_open(json, '[');
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < section->hook_count; i++)
 		put_hook(json, document, &section->hooks[i]);
 	put_close(json, ']');
 }

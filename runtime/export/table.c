@@ -67,7 +67,7 @@ static const char *spark(uint64_t count, uint64_t most)
 {
 	static const char *const sparks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
 
-	return sparks[(unsigned int)((long double)(count - 1) * 8 / most)];
+	return sparks[(unsigned int)(((long double)count * 8 - 1) / most)];
 }
 
 static uint64_t most_of(const struct amon_histogram_cell *histogram)
@@ -459,5 +459,6 @@ int amon_write_table(const struct amon_document *document, FILE *to, const struc
 		putc('\n', to);
 		put_metrics(&page, exports->columns, exports->column_count, document->cells);
 	}
+	putc('\n', to);
 	return amon_export_end(to);
 }

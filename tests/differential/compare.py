@@ -93,7 +93,8 @@ class Comparison:
             self.section(f"{path} {name}", name, product[name], expected[name])
 
     def section(self, path, name, product, expected):
-        inner = {"tables", "ledger"}
+        inner = {"tables", "ledger", "hooks"}
+        self.hooks(f"{path}.hooks", product.get("hooks"), expected["hooks"])
         self.object(path, {k: v for k, v in product.items() if k not in inner}, {k: v for k, v in expected.items() if k not in inner},
                     optional={"metrics", "events"})
         self.ledger(f"{path}.ledger", product.get("ledger", {}), expected["ledger"])
@@ -103,6 +104,12 @@ class Comparison:
                 self.table(f"{path}.{table}", self.tables[name, table], tables[table], expected["tables"][table])
             else:
                 self.differ(f"{path}.{table}", "a table" if table in tables else "(missing)", "a table" if table not in tables else "(missing)")
+
+    def hooks(self, path, product, expected):
+        """A replay may name the hooks that it used alone."""
+        plain = [{name: hook[name] for name in ("direction", "type")} for hook in product or []]
+        if not plain or any(hook not in expected for hook in plain):
+            self.differ(path, product, expected)
 
     def ledger(self, path, product, expected):
         for part in ("seen", "selected"):
@@ -160,6 +167,10 @@ class Refused(Exception):
     """The interpreter does not know the spec."""
 
 
+class ProductRefused(Exception):
+    """The product calls the spec wrong."""
+
+
 def compare(amonc, spec, trace, defines=(), records=None):
     """The differences, as lines of text. `records` are the trace's, where they have been read already."""
     with open(spec, encoding="utf-8") as file:
@@ -169,7 +180,9 @@ def compare(amonc, spec, trace, defines=(), records=None):
     except SpecError as error:
         raise Refused(error.message) from None
     options = [option for define in defines for option in ("-D", define)]
-    run = subprocess.run([amonc, "replay", spec, trace, "-f", "json", *options], capture_output=True, text=True, timeout=600)
+    run = subprocess.run([amonc, "replay", spec, trace, "-q", "-f", "json", *options], capture_output=True, text=True, timeout=600)
+    if run.returncode == 3:
+        raise ProductRefused(run.stderr.strip()[:2000])
     if run.returncode:
         return [f"the product left with {run.returncode}: {run.stderr.strip()[:2000]}"]
     try:
@@ -193,6 +206,8 @@ def main():
     except Refused as error:
         print(f"{options.spec}: the interpreter does not know it: {error}", file=sys.stderr)
         return 3
+    except ProductRefused as error:
+        differences = [f"the product refuses it: {error}"]
     for difference in differences[:SHOWN]:
         print(difference)
     if len(differences) > SHOWN:

@@ -12,7 +12,7 @@ NETWORKS = {4: 0x0800, 6: 0x86DD}
 PPP_NETWORKS = {0x0021: 0x0800, 0x0057: 0x86DD}
 # mobility, HIP and shim6 are extension headers too (RFC 7045), without fields of their own
 EXTENSIONS = {0: "ipv6.hopopts", 43: "ipv6.routing", 44: "ipv6.fraghdr", 51: "ah", 60: "ipv6.dstopts", 135: None, 139: None, 140: None}
-TRANSPORTS = {6: ("tcp", 20), 17: ("udp", 8), 132: ("sctp", 12), 1: ("icmp", 8), 58: ("icmpv6", 8)}
+TRANSPORTS = {6: ("tcp", 20), 17: ("udp", 8), 132: ("sctp", 12), 1: ("icmp", 8), 58: ("icmpv6", 4)}
 PORTS = {6, 17, 132}
 
 
@@ -24,6 +24,7 @@ class Packet:
         self.index, self.direction = index, direction
         self.at = {}
         self.proto = None      # past extension headers
+        self.chain = []        # the numbers of the extension headers stepped over
         self.fragment = False  # an offset, or more to come
         self.later = False     # an offset
         self.length = None     # of the IP packet
@@ -129,6 +130,7 @@ class Packet:
     def _extension(self, at):
         """Steps over one extension header whose first eight bytes are there. It has fields where it is whole."""
         name = EXTENSIONS[self.proto]
+        self.chain.append(self.proto)
         size = 8
         if name == "ipv6.fraghdr":
             self.later = self.u16(at + 2) >> 3 != 0
@@ -238,9 +240,9 @@ def _define():
     for side, offset in (("dst", 0), ("src", 6)):
         _bit(f"eth.{side}.ig", "eth", offset, 0x0100)
         _bit(f"eth.{side}.lg", "eth", offset, 0x0200)
-    # as Wireshark: up to 1500 a length, from 1536 on a type, between them neither
-    _field("eth.type", "int", ("eth",), _only(lambda p, at: p.u16(12) >= 1536, lambda p, at: p.u16(12)))
-    _field("eth.len", "int", ("eth",), _only(lambda p, at: p.u16(12) <= 1500, lambda p, at: p.u16(12)))
+    # as Wireshark: 1 to 1500 is a length, 0 and from 1536 on a type, between them neither
+    _field("eth.type", "int", ("eth",), _only(lambda p, at: p.u16(12) == 0 or p.u16(12) >= 1536, lambda p, at: p.u16(12)))
+    _field("eth.len", "int", ("eth",), _only(lambda p, at: 1 <= p.u16(12) <= 1500, lambda p, at: p.u16(12)))
 
     for name in ("vlan", "vlan.inner"):
         _u16(f"{name}.priority", name, 0, 13, 7)
@@ -296,19 +298,10 @@ def _define():
     _u8("ipv6.hlim", "ipv6", 7)
     _address("ipv6.src", "ip6", "ipv6", 8, 16)
     _address("ipv6.dst", "ip6", "ipv6", 24, 16)
-    for name in ("ipv6.hopopts", "ipv6.routing", "ipv6.dstopts"):
-        _u8(f"{name}.nxt", name, 0)
-        _u8(f"{name}.len", name, 1)
-    _u8("ipv6.routing.type", "ipv6.routing", 2)
-    _u8("ipv6.routing.segleft", "ipv6.routing", 3)
     _u8("ipv6.fraghdr.nxt", "ipv6.fraghdr", 0)
     _u16("ipv6.fraghdr.offset", "ipv6.fraghdr", 2, 3)  # tshark: in units of eight bytes
     _bit("ipv6.fraghdr.more", "ipv6.fraghdr", 2, 1)
     _u32("ipv6.fraghdr.ident", "ipv6.fraghdr", 4)
-    _u8("ah.next_header", "ah", 0)
-    _u8("ah.length", "ah", 1)
-    _u32("ah.spi", "ah", 4)
-    _u32("ah.sequence", "ah", 8)
 
     def four(p):
         return "ip" in p.at
@@ -361,14 +354,14 @@ def _define():
     _field("icmp.ident", "int", ("icmp",), _only(lambda p, at: p.data[at] in query | {42, 43}, lambda p, at: p.u16(at + 4)))
     _field("icmp.seq", "int", ("icmp",), _only(lambda p, at: p.data[at] in query, lambda p, at: p.u16(at + 6)))
     _field("icmpv6.echo.identifier", "int", ("icmpv6",),
-           _only(lambda p, at: p.data[at] in (128, 129, 160, 161), lambda p, at: p.u16(at + 4)))
+           _only(lambda p, at: p.data[at] in (128, 129, 160, 161) and p.inside >= at + 8, lambda p, at: p.u16(at + 4)))
     _field("icmpv6.echo.sequence_number", "int", ("icmpv6",),
-           _only(lambda p, at: p.data[at] in (128, 129), lambda p, at: p.u16(at + 6)))
+           _only(lambda p, at: p.data[at] in (128, 129) and p.inside >= at + 8, lambda p, at: p.u16(at + 6)))
 
 
 _define()
 # `tcp.payload[0:4]`
-PAYLOADS = {"tcp.payload": "tcp", "udp.payload": "udp", "sctp.payload": "sctp"}
+PAYLOADS = {"tcp.payload": "tcp", "udp.payload": "udp"}
 
 
 def reader(name):

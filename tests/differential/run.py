@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tools"))
 import packets  # noqa: E402
 from capture import read_capture  # noqa: E402
-from compare import Refused, compare  # noqa: E402
+from compare import ProductRefused, Refused, compare  # noqa: E402
 from generate import generate  # noqa: E402
 
 SHOWN = 6
@@ -75,11 +75,17 @@ def main():
                 path = os.path.join(folder, f"{name}.{hook}.amon")
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(changed)
+                refused = None  # said once, not for each capture
                 for trace, trace_path in traces.items():
+                    if refused:
+                        failed += 1
+                        continue
                     try:
                         differences = compare(options.amonc, path, trace_path, defines_of(text), records[trace])
                     except Refused as error:
-                        differences = [f"the interpreter does not know it: {error}"]
+                        refused = differences = [f"the interpreter does not know it: {error}"]
+                    except ProductRefused as error:
+                        refused = differences = [f"the product refuses it: {error}"]
                     except subprocess.TimeoutExpired:
                         differences = ["the product did not end"]
                     passed, failed = passed + (not differences), failed + bool(differences)

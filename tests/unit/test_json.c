@@ -174,7 +174,6 @@ static void test_hooks(void **state)
 	fixture->exports->sections[0].hook_count = 2;
 	fixture->document->hooks = hooks;
 	fixture->document->hook_count = 2;
-	fixture->document->ingress_tc = true;
 	assert_non_null(strstr(text_of(fixture, "jsonl", NULL),
 	                       "\"hooks\":[{\"direction\":\"ingress\",\"type\":\"tc\"},"
 	                       "{\"direction\":\"egress\",\"type\":\"tc\"}]"));
@@ -339,7 +338,8 @@ static void test_table(void **state)
 	                               "  rest (1)              1     90\n"
 	                               "  not shown for want of width: lowest, start, via, share, rate\n"
 	                               "\n"
-	                               "  all  24\n";
+	                               "  all  24\n"
+	                               "\n";
 	const struct amon_format_options narrow = { .width = 36 };
 
 	assert_string_equal(text_of(*state, "table", &narrow), expected);

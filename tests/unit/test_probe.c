@@ -42,7 +42,7 @@ static const char source[] =
         "static void *(*lookup)(void *, const void *) = (void *)1;\n"
         "static long (*tail_call)(void *, void *, u32) = (void *)12;\n"
         "const volatile u8 amon_replay, amon_ingress_tc;\n"
-        "volatile struct { u64 time; u32 length, captured; } amon_frame SEC(\".data.replay\");\n"
+        "volatile struct { u64 time; u32 length, captured, direction; } amon_frame SEC(\".data.replay\");\n"
         "struct { int (*type)[6]; u32 *key; u64 *value; int (*max_entries)[4]; } counts SEC(\".maps\");\n"
         "struct { int (*type)[3]; u32 *key; u32 *value; int (*max_entries)[1]; } amon_next SEC(\".maps\");\n"
         "static inline void add(u32 key, u64 weight)\n"
@@ -150,7 +150,7 @@ static int start_with(struct probe *probe, struct amon_hook first, const struct 
 
 	*probe = (struct probe){ 0 };
 	spec_of(&probe->spec, first, second);
-	error = amon_probe_choose(&probe->spec.exports, "v0", &options.ingress_tc, &probe->failure);
+	error = amon_probe_choose(&probe->spec.exports, "v0", &options.choice, &probe->failure);
 	if (!error)
 		error = load(probe, &options);
 	return error ? error : amon_probe_attach(probe->loaded, "v0", &probe->attached, &probe->failure);
@@ -250,6 +250,12 @@ static void kill_process(pid_t child)
 	usleep(100000);
 }
 
+/* What a killed process with one program at TC leaves: nothing, or a filter and the qdisc. */
+static int left_at_tc(void)
+{
+	return amon_kernel_has_tcx() ? 0 : 2;
+}
+
 /* Tests */
 
 static int compile_probe(void **state)
@@ -290,7 +296,7 @@ static void loads_what_is_needed(void **state)
 	(void)state;
 	NEEDS_BPF();
 	spec_of(&probe.spec, ingress, &tc_egress);
-	assert_int_equal(load(&probe, &(struct amon_load_options){ .ingress_tc = true }), 0);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .choice.ingress_tc = true }), 0);
 	assert_int_equal(probe.loaded->programs[AMON_HOOK_XDP], -1);
 	assert_true(probe.loaded->programs[AMON_HOOK_TC_INGRESS] >= 0);
 	assert_true(probe.loaded->programs[AMON_HOOK_TC_EGRESS] >= 0);
@@ -323,7 +329,7 @@ static void sets_the_constants(void **state)
 	assert_int_equal(count(&probe, 3), 1234);
 	stop(&probe);
 	spec_of(&probe.spec, ingress, NULL);
-	assert_int_equal(load(&probe, &(struct amon_load_options){ .ingress_tc = true }), 0);
+	assert_int_equal(load(&probe, &(struct amon_load_options){ .choice.ingress_tc = true }), 0);
 	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->programs[AMON_HOOK_TC_INGRESS], &run), 0);
 	assert_int_equal(count(&probe, 3), 1);
 	stop(&probe);
@@ -526,7 +532,7 @@ static void survives_a_killed_process(void **state)
 	network_send("v1", 100);
 	assert_int_equal(count_until(&before, 0, 100), 100);
 	assert_int_equal(count_until(&behind, 0, 100), 100);
-	assert_int_equal(amon_hook_sweep("v0"), 2);
+	assert_int_equal(amon_hook_sweep("v0"), 2 + left_at_tc());
 	assert_int_equal(amon_hook_sweep("v0"), 0);
 	network_send("v1", 100);
 	assert_int_equal(count_until(&behind, 0, 200), 200);
@@ -543,7 +549,7 @@ static void sweeps_the_last(void **state)
 	kill_process(start_process(xdp_native, &tc_egress, false));
 	assert_int_not_equal(xdp_program("v0"), 0);
 	/* the probe's gate, and the root */
-	assert_int_equal(amon_hook_sweep("v0"), 2);
+	assert_int_equal(amon_hook_sweep("v0"), 2 + left_at_tc());
 	assert_nothing_left();
 }
 
@@ -591,17 +597,24 @@ static void modes_exclude_each_other(void **state)
 	assert_nothing_left();
 }
 
-static void foreign_program_stays(void **state)
+/* A program that is none of amon's. */
+static int load_stranger(enum bpf_prog_type type)
 {
 	static const struct bpf_insn pass[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_PASS },
 		                                { .code = BPF_JMP | BPF_EXIT } };
+
+	return bpf_prog_load(type, "stranger", "GPL", pass, 2, NULL);
+}
+
+static void foreign_program_stays(void **state)
+{
 	int stranger, ifindex = (int)if_nametoindex("v0");
 	struct probe probe;
 	uint32_t id;
 
 	(void)state;
 	NEEDS_BPF();
-	stranger = bpf_prog_load(BPF_PROG_TYPE_XDP, "stranger", "GPL", pass, 2, NULL);
+	stranger = load_stranger(BPF_PROG_TYPE_XDP);
 	assert_int_equal(bpf_xdp_attach(ifindex, stranger, 0, NULL), 0);
 	id = xdp_program("v0");
 	assert_int_equal(start(&probe, xdp_any), -EBUSY);
@@ -659,17 +672,17 @@ static void refuses_interfaces(void **state)
 {
 	struct amon_failure failure = { 0 };
 	struct spec spec;
-	bool tc = false;
+	struct amon_choice tc = { .ingress_tc = false };
 
 	(void)state;
 	NEEDS_BPF();
 	spec_of(&spec, ingress, NULL);
-	assert_int_equal(network_run("ip link set v0 name eth10"), 0);
+	assert_int_equal(network_run("ip link set v0 down && ip link set v0 name eth10 && ip link set eth10 up"), 0);
 	assert_int_equal(amon_probe_choose(&spec.exports, "eth1", &tc, &failure), -ENODEV);
 	assert_non_null(strstr(failure.message, "is it eth10?"));
 	assert_int_equal(amon_hook_sweep("eth1"), -ENODEV);
 	assert_int_equal(amon_probe_choose(&spec.exports, "lo", &tc, &failure), 0);
-	assert_true(tc);
+	assert_true(tc.ingress_tc);
 	spec_of(&spec, xdp_native, NULL);
 	assert_true(amon_probe_choose(&spec.exports, "lo", &tc, &failure) < 0);
 	assert_non_null(strstr(failure.message, "write `ingress` or `ingress tc`"));
@@ -683,14 +696,14 @@ static void minds_stripped_tags(void **state)
 {
 	struct amon_failure failure = { 0 };
 	struct spec spec;
-	bool tc = false;
+	struct amon_choice tc = { .ingress_tc = false };
 
 	(void)state;
 	NEEDS_BPF();
 	spec_of(&spec, ingress, NULL);
 	spec.exports.uses_vlan = true;
 	assert_int_equal(amon_probe_choose(&spec.exports, "v0", &tc, &failure), 0);
-	assert_true(tc);
+	assert_true(tc.ingress_tc);
 	spec_of(&spec, xdp_any, NULL);
 	spec.exports.uses_vlan = true;
 	assert_int_equal(amon_probe_choose(&spec.exports, "v0", &tc, &failure), -EOPNOTSUPP);
@@ -769,6 +782,9 @@ static void counts_at_clsact(void **state)
 
 static void keeps_a_foreign_clsact(void **state)
 {
+	int ifindex = (int)if_nametoindex("v0"), stranger;
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter);
 	struct probe probe;
 
 	(void)state;
@@ -780,10 +796,13 @@ static void keeps_a_foreign_clsact(void **state)
 	/* and one of amon's own, while another has a filter there */
 	assert_int_equal(network_run("tc qdisc del dev v0 clsact"), 0);
 	assert_int_equal(start(&probe, tc_egress), 0);
-	assert_int_equal(network_run("tc filter add dev v0 ingress protocol ip u32 match u32 0 0 flowid 1:1"), 0);
+	stranger = load_stranger(BPF_PROG_TYPE_SCHED_CLS);
+	filter.prog_fd = stranger;
+	assert_int_equal(bpf_tc_attach(&hook, &filter), 0);
 	stop(&probe);
-	assert_int_equal(network_run("tc filter show dev v0 ingress | grep -q u32"), 0);
+	assert_int_equal(network_run("tc filter show dev v0 ingress | grep -q stranger"), 0);
 	assert_int_equal(network_run("tc filter del dev v0 ingress"), 0);
+	close(stranger);
 	assert_int_equal(amon_hook_sweep("v0"), 1);
 	assert_nothing_left();
 }

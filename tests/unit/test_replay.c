@@ -38,7 +38,7 @@ static const char source[] =
         "static long (*load_tc)(const void *, u32, void *, u32) = (void *)26;\n"
         "static long (*load_xdp)(void *, u32, void *, u32) = (void *)189;\n"
         "const volatile u8 amon_replay;\n"
-        "struct { u64 time; u32 length, captured; } amon_frame SEC(\".data.replay\");\n"
+        "struct { u64 time; u32 length, captured, direction; } amon_frame SEC(\".data.replay\");\n"
         "struct sums { u64 packets, length, captured, time, head, last, direct, unused; };\n"
         "#define ARRAY(name) \\\n"
         "	struct { int (*type)[6]; u32 *key; struct sums *value; int (*max_entries)[1]; } name SEC(\".maps\")\n"
@@ -205,6 +205,8 @@ struct told {
 	int result;     /* for the window's callback to return */
 	bool disturbed; /* signals come from the first batch to the last */
 	uint64_t done, total;
+	const struct amon_prefix *local;
+	uint32_t local_count;
 };
 
 static struct amon_failure failure;
@@ -241,7 +243,7 @@ static void progress(uint64_t done, uint64_t total, void *data)
 
 static int replay(const char *path, uint64_t size, struct told *told)
 {
-	const struct amon_replay_options options = { .window = window, .progress = progress, .data = told };
+	const struct amon_replay_options options = { window, told, progress, told->local, told->local_count };
 	const struct amon_load_options load = { .replay = true };
 	__attribute__((cleanup(amon_probe_cleanup))) struct amon_loaded *loaded = NULL;
 	int error;
@@ -588,6 +590,317 @@ static void test_first_hook(void **state)
 	trace_free(&trace);
 }
 
+/* --- directions */
+
+static bool swapped; /* pcapng is written in the other byte order */
+
+static uint32_t word(uint32_t value)
+{
+	return swapped ? __builtin_bswap32(value) : value;
+}
+
+static uint32_t halves(uint16_t first, uint16_t second)
+{
+	return swapped ? __builtin_bswap16(first) | (uint32_t)__builtin_bswap16(second) << 16
+	               : first | (uint32_t)second << 16;
+}
+
+static void put_words(struct trace *trace, uint32_t type, const uint32_t *words, uint32_t count)
+{
+	const uint32_t head[] = { word(type), word(12 + 4 * count) };
+
+	put(trace, head, sizeof(head));
+	put(trace, words, 4 * count);
+	put(trace, &head[1], sizeof(head[1]));
+}
+
+static void put_section(struct trace *trace)
+{
+	const uint32_t section[] = { word(0x1a2b3c4d), halves(1, 0), UINT32_MAX, UINT32_MAX };
+	const uint32_t interface[] = { halves(1, 0), word(262144) };
+	const uint32_t names[] = { word(0x01020304) };
+
+	put_words(trace, 0x0a0d0d0a, section, 4);
+	put_words(trace, 1, interface, 2);
+	put_words(trace, 1, interface, 2);
+	put_words(trace, 0x0bad, names, 1); /* a block that nobody knows */
+}
+
+static struct trace pcapng_new(bool other_order)
+{
+	struct trace trace = trace_new(1);
+
+	rewind(trace.file);
+	swapped = other_order;
+	put_section(&trace);
+	return trace;
+}
+
+/** A packet of `size` bytes with words of options behind it. */
+static void put_packet(struct trace *trace, uint32_t type, uint32_t size, const uint32_t *options, uint32_t count)
+{
+	uint32_t words[64] = { type == 6 ? word(trace->sums.packets & 1) : 0, 0, 0, word(size), word(size) };
+	uint32_t padded = (size + 3) / 4;
+
+	assert_true(5 + padded + count <= 64);
+	memcpy(&words[5], noise(size), size);
+	memcpy(&words[5 + padded], options, count * 4);
+	put_words(trace, type, words, 5 + padded + count);
+	trace->sums.packets++;
+}
+
+static void put_flagged(struct trace *trace, uint32_t size, uint32_t flags)
+{
+	const uint32_t options[] = { halves(1, 5), 0, 0, halves(2, 4), word(flags), 0 }; /* a comment before */
+
+	put_packet(trace, 6, size, options, 6);
+}
+
+/** Replays, and compares the packets of each section: XDP, TC ingress, TC egress. */
+static void assert_ways(const char *path, int result, uint64_t xdp, uint64_t ingress, uint64_t egress)
+{
+	struct told told = { 0 };
+
+	assert_int_equal(replay(path, 0, &told), result);
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.sums[0][0].packets, xdp);
+	assert_int_equal(told.sums[0][1].packets, ingress);
+	assert_int_equal(told.sums[0][2].packets, egress);
+}
+
+/** 700 packets in, 300 out, 200 that do not say (100 each way of not saying), over several batches and sections. */
+static struct trace flagged_trace(bool other_order)
+{
+	struct trace trace = pcapng_new(other_order);
+
+	for (uint32_t i = 0; i < 1200; i++) {
+		uint32_t flags = i % 12 < 7 ? 1 : i % 12 < 10 ? 2 : i % 12 == 10 ? 0 : 3;
+
+		if (i == 600)
+			put_section(&trace);
+		put_flagged(&trace, i % 97, flags | 0xfffc);
+	}
+	trace_end(&trace);
+	return trace;
+}
+
+static void test_directions(void **state)
+{
+	(void)state;
+	for (int other_order = 0; other_order < 2; other_order++) {
+		struct trace trace = flagged_trace(other_order);
+
+		assert_ways(trace.path, 0, 900, 900, 500);
+		assert_non_null(freopen(trace.path, "r", stdin));
+		assert_ways("-", 0, 900, 900, 500);
+		trace_free(&trace);
+	}
+}
+
+/** A section with both hooks: here each has a record of its own, and the second sees only what is known to go out. */
+static void test_both_hooks(void **state)
+{
+	struct trace trace = flagged_trace(false);
+
+	(void)state;
+	sections[2].hooks[0].kind = AMON_HOOK_TC_INGRESS;
+	sections[2].hooks[1].kind = AMON_HOOK_TC_EGRESS;
+	sections[2].hook_count = 2;
+	assert_ways(trace.path, 0, 900, 900, 300);
+	sections[2].hooks[0].kind = AMON_HOOK_TC_EGRESS;
+	sections[2].hook_count = 1;
+	trace_free(&trace);
+}
+
+/** Options that lie, and other kinds of packets: each alone. */
+static void test_options(void **state)
+{
+	static const struct {
+		uint32_t type, count, options[5];
+		uint64_t in, out;
+	} cases[] = {
+		{ 6, 0, { 0 }, 1, 1 },
+		{ 6, 2, { 2 | 4 << 16, 1 }, 1, 0 },                    /* without an end */
+		{ 6, 2, { 2 | 4 << 16, 2 }, 0, 1 },                    /* without an end */
+		{ 6, 1, { 2 | 4 << 16 }, 1, 1 },                       /* cut behind its head */
+		{ 6, 2, { 2 | 3 << 16, 1 }, 1, 1 },                    /* not of a flag's length */
+		{ 6, 3, { 2 | 8 << 16, 1, 1 }, 1, 1 },                 /* not of a flag's length */
+		{ 6, 3, { 0, 2 | 4 << 16, 1 }, 1, 1 },                 /* behind the end */
+		{ 6, 3, { 1 | 0xffffu << 16, 2 | 4 << 16, 1 }, 1, 1 }, /* behind one that leaves the block */
+		{ 6, 3, { 7, 2 | 4 << 16, 1 }, 1, 0 },                 /* behind an empty one */
+		{ 6, 4, { 2 | 4 << 16, 2, 2 | 4 << 16, 1 }, 0, 1 },    /* said twice */
+		{ 2, 3, { 2 | 4 << 16, 2, 0 }, 0, 1 },                 /* the obsolete kind has them too */
+	};
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct trace trace = pcapng_new(false);
+
+		put_packet(&trace, cases[i].type, 5, cases[i].options, cases[i].count);
+		trace_end(&trace);
+		assert_ways(trace.path, 0, cases[i].in, cases[i].in, cases[i].out);
+		trace_free(&trace);
+	}
+}
+
+/** A simple packet says nothing, whatever was before it. */
+static void test_simple_packet(void **state)
+{
+	const uint32_t simple[] = { 4, 2 | 4 << 16 };
+	struct trace trace = pcapng_new(false);
+
+	(void)state;
+	put_flagged(&trace, 4, 2);
+	put_words(&trace, 3, simple, 2);
+	trace_end(&trace);
+	assert_ways(trace.path, 0, 1, 1, 2);
+	trace_free(&trace);
+}
+
+/** A pcapng that ends at each of the last packet's bytes, and blocks whose lengths lie. */
+static void test_broken_pcapng(void **state)
+{
+	static const uint32_t lengths[] = { 0, 8, 11, 13, 16 * 1024 * 1024 - 4, 16 * 1024 * 1024 + 4, UINT32_MAX };
+	struct trace trace;
+	long before;
+
+	(void)state;
+	for (uint32_t more = 1; more < 12 + 5 * 4 + 8 + 24; more++) {
+		trace = pcapng_new(false);
+		put_flagged(&trace, 7, 2);
+		before = ftell(trace.file);
+		put_flagged(&trace, 7, 1);
+		trace_end(&trace);
+		assert_int_equal(truncate(trace.path, before + more), 0);
+		assert_ways(trace.path, -EIO, 0, 0, 1);
+		trace_free(&trace);
+	}
+	for (uint32_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		const uint32_t head[] = { 6, lengths[i], 0, 0, 0, 4, 4 };
+
+		trace = pcapng_new(false);
+		put_flagged(&trace, 7, 2);
+		put(&trace, head, sizeof(head));
+		put_flagged(&trace, 7, 1);
+		trace_end(&trace);
+		assert_ways(trace.path, -EIO, 0, 0, 1);
+		trace_free(&trace);
+	}
+}
+
+static void test_prefixes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t size, length; /* 0: refused */
+	} cases[] = {
+		{ "10.0.0.0/8", 4, 8 },
+		{ "10.0.0.1", 4, 32 },
+		{ "10.0.0.1/0", 4, 0 },
+		{ "2001:db8::/32", 16, 32 },
+		{ "::1", 16, 128 },
+		{ "0000:0000:0000:0000:0000:ffff:255.255.255.255/128", 16, 128 },
+		{ "", 0, 0 },
+		{ "/8", 0, 0 },
+		{ "10.0.0.0/", 0, 0 },
+		{ "10.0.0.0/33", 0, 0 },
+		{ "10.0.0.0/-1", 0, 0 },
+		{ "10.0.0.0/ 8", 0, 0 },
+		{ "10.0.0.0/8/8", 0, 0 },
+		{ "10.0.0.0/99999999999999999999", 0, 0 },
+		{ "10.0.0/8", 0, 0 },
+		{ "::/129", 0, 0 },
+		{ "example.org", 0, 0 },
+		{ "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000", 0, 0 },
+	};
+	struct amon_prefix prefix;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(amon_prefix_read(cases[i].text, &prefix), cases[i].size != 0);
+		if (!cases[i].size)
+			continue;
+		assert_int_equal(prefix.size, cases[i].size);
+		assert_int_equal(prefix.length, cases[i].length);
+	}
+}
+
+#define MACS    "\2\0\0\0\0\1\2\0\0\0\0\2"
+#define OUR_IP  "\x45\0\0\x14\0\0\0\0\x40\6\0\0\x0a\1\2\3\xc0\0\2\1"
+#define AN_IP   "\x45\0\0\x14\0\0\0\0\x40\6\0\0\x0a\2\2\3\x0a\1\2\3"
+#define OUR_IP6 "\x60\0\0\0\0\0\x3b\x40\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x0f\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
+#define AN_IP6  "\x60\0\0\0\0\0\x3b\x40\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
+
+static const struct sourced {
+	enum amon_direction direction;
+	uint32_t size, source; /* the bytes that are needed to know it; 0: none suffice */
+	const char *bytes;
+} sourced[] = {
+	{ AMON_DIRECTION_EGRESS, 34, 30, MACS "\x08\x00" OUR_IP },
+	{ AMON_DIRECTION_INGRESS, 34, 30, MACS "\x08\x00" AN_IP },
+	{ AMON_DIRECTION_EGRESS, 54, 38, MACS "\x86\xdd" OUR_IP6 },
+	{ AMON_DIRECTION_INGRESS, 54, 38, MACS "\x86\xdd" AN_IP6 },
+	{ AMON_DIRECTION_EGRESS, 42, 38, MACS "\x88\xa8\0\1\x81\0\0\2\x08\x00" OUR_IP },
+	{ AMON_DIRECTION_UNKNOWN, 46, 0, MACS "\x88\xa8\0\1\x81\0\0\2\x81\0\0\2\x08\x00" OUR_IP },
+	{ AMON_DIRECTION_EGRESS, 42, 38, MACS "\x88\x64\x11\0\0\1\0\x16\0\x21" OUR_IP },
+	{ AMON_DIRECTION_EGRESS, 62, 46, MACS "\x88\x64\x11\0\0\1\0\x2a\0\x57" OUR_IP6 },
+	{ AMON_DIRECTION_UNKNOWN, 42, 0, MACS "\x88\x64\x11\0\0\1\0\x16\xc0\x21" OUR_IP },
+	{ AMON_DIRECTION_EGRESS, 42, 38, MACS "\x88\x47\0\0\x10\x40\0\0\x21\x40" OUR_IP },
+	{ AMON_DIRECTION_EGRESS, 58, 42, MACS "\x88\x47\0\0\x11\x40" OUR_IP6 },
+	{ AMON_DIRECTION_UNKNOWN, 54, 0, MACS "\x88\x47\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\1\1" OUR_IP },
+	{ AMON_DIRECTION_UNKNOWN, 34, 0, MACS "\x08\x06" OUR_IP },
+	{ AMON_DIRECTION_UNKNOWN, 34, 0, MACS "\x86\xdd" OUR_IP },
+};
+
+static const struct amon_prefix local[] = {
+	{ { 192, 0, 2, 7 }, 4, 32 },
+	{ { 0x20, 1, 0x0d, 0xb8, [15] = 0x07 }, 16, 125 }, /* not ::f */
+	{ { 0x20, 1, 0x0d, 0xb8, [15] = 0x0c }, 16, 126 },
+	{ { 10, 1, 255, 255 }, 4, 16 },
+};
+
+static void test_sources(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(sourced) / sizeof(sourced[0]); i++)
+		for (uint32_t captured = 0; captured <= sourced[i].size; captured++) {
+			uint8_t *bytes = malloc(captured); /* a sanitizer sees what is read behind them */
+			enum amon_direction should = sourced[i].direction;
+
+			memcpy(bytes, sourced[i].bytes, captured);
+			if (captured < sourced[i].source)
+				should = AMON_DIRECTION_UNKNOWN;
+			assert_int_equal(amon_direction_by_source(bytes, captured, local, 4), should);
+			free(bytes);
+		}
+}
+
+/** Local addresses go before flags; these tell where there is no source, and else a packet comes in. */
+static void test_local(void **state)
+{
+	const uint32_t inbound[] = { 2 | 4 << 16, 1 }, outbound[] = { 2 | 4 << 16, 2 };
+	struct told told = { .local = local, .local_count = 4 };
+	struct trace trace = pcapng_new(false);
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		for (uint32_t packet = 0; packet < 2; packet++) {
+			uint32_t words[5 + 9 + 2] = { 0, 0, 0, 34, 34 };
+
+			memcpy(&words[5], sourced[packet].bytes, 34);
+			memcpy(&words[14], i == 0 ? inbound : outbound, 8);
+			put_words(&trace, 6, words, i == 2 ? 14 : 16);
+		}
+		put_packet(&trace, 6, 9, i == 0 ? inbound : outbound, i == 2 ? 0 : 2);
+	}
+	trace_end(&trace);
+	assert_int_equal(replay(trace.path, 0, &told), 0);
+	assert_int_equal(told.sums[0][0].packets, 5);
+	assert_int_equal(told.sums[0][1].packets, 5);
+	assert_int_equal(told.sums[0][2].packets, 4);
+	trace_free(&trace);
+}
+
 static int compile(void **state)
 {
 	int error = amon_frontend_compile("test_replay.bpf.c", source, sizeof(source) - 1, &compiled);
@@ -623,6 +936,14 @@ int main(void)
 		cmocka_unit_test(test_window_sums),
 		cmocka_unit_test(test_window_ends_it),
 		cmocka_unit_test(test_first_hook),
+		cmocka_unit_test(test_directions),
+		cmocka_unit_test(test_both_hooks),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_simple_packet),
+		cmocka_unit_test(test_broken_pcapng),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_local),
 	};
 
 	return cmocka_run_group_tests(tests, compile, release);
