@@ -46,7 +46,7 @@ def write_capture(path, count, flows=1000):
 
 def compile_rival(to):
     flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "libbpf", "libpcap"], text=True).split()
-    sources = [ROOT / "bench/replay_calls.c", ROOT / "runtime/capture.c", ROOT / "runtime/failure.c"]
+    sources = [ROOT / "bench/replay_calls.c", ROOT / "runtime/capture.c", ROOT / "runtime/blocks.c", ROOT / "runtime/failure.c"]
     subprocess.check_call(["cc", "-O2", "-D_GNU_SOURCE", f"-I{ROOT}", "-o", to, *sources, *flags])
 
 

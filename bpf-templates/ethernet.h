@@ -15,11 +15,11 @@ static __always_inline __u32 ethernet(struct cursor *c)
 	c->at = sizeof(*h);
 	/*@layer ETH*/
 	/*@if ETH_TYPE*/
-	if (c->type >= 0x600)
+	if (c->type >= 0x600 || !c->type)
 		c->p->layers |= ETH_TYPE;
 	/*@end*/
 	/*@if ETH_LEN*/
-	if (c->type <= 1500)
+	if (c->type && c->type <= 1500)
 		c->p->layers |= ETH_LEN;
 	/*@end*/
 	/*@fields ETH ETH_TYPE ETH_LEN*/

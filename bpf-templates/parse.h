@@ -22,8 +22,6 @@ static __always_inline __u32 parse(struct cursor *c)
 		if (cause)
 			return cause;
 		c->at = forget(c, c->at);
-		if (c->at > 64)
-			return WHOLE;
 	}
 	/*@else*/
 	/*@if TAG_IN_SKB*/
@@ -35,8 +33,6 @@ static __always_inline __u32 parse(struct cursor *c)
 		if (cause)
 			return cause;
 		c->at = forget(c, c->at);
-		if (c->at > 64)
-			return WHOLE;
 	}
 	/*@end*/
 	/*@end*/
@@ -67,11 +63,8 @@ static __always_inline __u32 parse(struct cursor *c)
 		return cause;
 	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
 	/*@if WALK_EXTENSIONS*/
-	if (c->type == 0x86dd && is_extension(c->proto)) {
+	if (c->type == 0x86dd && is_extension(c->proto))
 		cause = extensions(c);
-		if (c->at > 20000)
-			return WHOLE;
-	}
 	/*@late IPV6*/
 	if (cause)
 		return cause;

@@ -4,5 +4,5 @@ const volatile __u32 amon_replay;
 volatile struct {
 	__u64 time;
 	__u32 length, captured;
-	__u32 direction; /* 1 in, 2 out: by the program of that direction. 0 unknown: a section's first hook counts it */
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");

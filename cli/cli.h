@@ -51,6 +51,11 @@ int compile_object(struct compilation *compilation, const struct options *option
 void print_diagnostics(const struct compilation *compilation, const struct options *options);
 void compilation_free(struct compilation *compilation);
 
+/** Puts the seal into a built object: the last of its sections. 0 or -errno. */
+int seal_object(struct compilation *compilation);
+/** Whether the object is as it was built, byte by byte. */
+bool is_sealed(const struct compilation *compilation);
+
 /** The spec to use: -e's text, or the first argument, which is then taken from the arguments. NULL: none. */
 const char *take_spec(struct options *options);
 /** The same where there must be one and nothing else; NULL after a complaint. */

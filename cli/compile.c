@@ -26,6 +26,8 @@ static int open_object(struct compilation *c, const char *path)
 
 	if (amon_object_find_section(c->object, c->object_size, AMON_EXPORTS_SECTION, &json, &length))
 		return complain(EXIT_SPEC, "%s: not an object that amonc built: it has no export table", path);
+	if (!is_sealed(c))
+		return complain(EXIT_SPEC, "%s: damaged: it is not as amonc built it", path);
 	c->exports = amon_exports_decode(c->arena, json, length, &error);
 	if (!c->exports)
 		return complain(EXIT_SPEC, "%s: its export table is damaged: %s", path, error);
@@ -165,14 +167,15 @@ static int add_sections(struct compilation *c)
 		         { ".amon.spec", c->source->text, c->source->length },
 		         { ".amon.source", c->c, strlen(c->c) } };
 
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-		int error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
-		                                    sections[i].length);
+	int error = 0;
 
-		if (error)
-			return complain(EXIT_FAILED, "cannot put %s into the object: %s", sections[i].name,
-			                strerror(-error));
-	}
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && !error; i++)
+		error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
+		                                sections[i].length);
+	if (!error)
+		error = seal_object(c);
+	if (error)
+		return complain(EXIT_FAILED, "cannot put the export table into the object: %s", strerror(-error));
 	return EXIT_DONE;
 }
 

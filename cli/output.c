@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -96,6 +97,8 @@ int close_output(const struct options *options, FILE *file, int error)
 {
 	if (!error && (fflush(file) || ferror(file)))
 		error = errno ? -errno : -EIO;
+	if (error)
+		__fpurge(file); /* or the exit would write again, and wait for who does not read */
 	if (file != stdout && fclose(file) && !error)
 		error = -errno;
 	if (error)

@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,8 +21,50 @@ struct session {
 	uint64_t interval, start, sequence;
 	struct amon_collected *earlier; /* what the last read of a windowed probe saw */
 	bool windows;
+	sigset_t calm; /* the signals that are blocked while nothing is to be left half done: none of those that end a
+	                  run */
 	int write_error;
 };
+
+/* --- the signals that end a run */
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+	interrupted = number;
+}
+
+/* They come through only where a run waits: for the time, or for who reads its output. Ignored ones stay so (nohup). */
+static void catch_signals(struct session *s)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = interrupt }, before;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		sigaddset(&set, numbers[i]);
+		sigaction(numbers[i], &action, &before);
+		if (before.sa_handler == SIG_IGN)
+			sigaction(numbers[i], &before, NULL);
+	}
+	sigprocmask(SIG_BLOCK, &set, &s->calm);
+}
+
+/* Writes with the signals let through, so that one ends a write that nobody reads. */
+static int write_document(struct session *s, const struct amon_document *document)
+{
+	struct amon_format_options options = format_options(s->options, s->out);
+	sigset_t blocked;
+
+	sigprocmask(SIG_SETMASK, &s->calm, &blocked);
+	s->write_error = s->format->write(document, s->out, &options);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	return s->write_error;
+}
+
+/* --- reading */
 
 static uint64_t now(clockid_t clock)
 {
@@ -55,7 +96,6 @@ static int window_of(struct session *s, struct amon_collected **collected, struc
 static int read_once(struct session *s, struct amon_failure *failure)
 {
 	struct amon_collected *collected __attribute__((cleanup(amon_collected_cleanup))) = NULL;
-	struct amon_format_options format = format_options(s->options, s->out);
 	struct amon_document *document = NULL;
 	struct amon_window window = { .sequence = ++s->sequence, .start = s->start };
 	int error = amon_collect(s->loaded, &collected, failure);
@@ -70,11 +110,11 @@ static int read_once(struct session *s, struct amon_failure *failure)
 		return error;
 	document->interface = s->options->interface;
 	document->hooks = amon_attached_hooks(s->attached, &document->hook_count);
-	s->write_error = s->format->write(document, s->out, &format);
+	error = write_document(s, document);
 	amon_document_free(document);
 	if (s->windows)
 		s->start = window.end;
-	return s->write_error;
+	return error;
 }
 
 /* The next multiple of the interval on the wall clock. */
@@ -84,46 +124,32 @@ static uint64_t next_read(const struct session *s)
 }
 
 /* Waits for a time of the wall clock, looking after the interface. 1: interrupted; 0; or -ENODEV. */
-static int wait_until(const struct session *s, int signals, uint64_t time)
+static int wait_until(const struct session *s, uint64_t time)
 {
-	struct pollfd poll_signals = { .fd = signals, .events = POLLIN };
-
-	for (;;) {
+	while (!interrupted) {
 		uint64_t here = now(CLOCK_REALTIME), left = time > here ? time - here : 0;
 		struct timespec timeout = { 0, left < SECOND / 5 ? (long)left : (long)(SECOND / 5) };
 
 		if (!left)
 			return 0;
-		if (ppoll(&poll_signals, 1, &timeout, NULL) > 0)
-			return 1;
+		ppoll(NULL, 0, &timeout, &s->calm);
 		if (amon_attached_check(s->attached))
 			return -ENODEV;
 	}
+	return 1;
 }
 
-static int read_loop(struct session *s, int signals, struct amon_failure *failure)
+static int read_loop(struct session *s, struct amon_failure *failure)
 {
 	int waited = 0, error = 0;
 
 	while (!error && !waited && (!s->options->count || s->sequence < s->options->count)) {
-		waited = wait_until(s, signals, next_read(s));
+		waited = wait_until(s, next_read(s));
 		if (waited == -ENODEV)
 			return amon_fail(failure, -ENODEV, "%s is gone; the probe went with it", s->options->interface);
 		error = read_once(s, failure);
 	}
 	return error;
-}
-
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 /* Tells what was chosen, and what it changes for others. */
@@ -159,20 +185,18 @@ static void tell_hooks(const struct amon_attached *attached, const struct sessio
 static int attached_session(struct session *s, struct amon_loaded *loaded, struct amon_failure *failure)
 {
 	struct amon_attached *attached = NULL;
-	int signals = open_signals(), error;
+	int error;
 
-	if (signals < 0)
-		return amon_fail(failure, -errno, "cannot wait for signals: %s", strerror(errno));
+	catch_signals(s);
 	error = amon_probe_attach(loaded, s->options->interface, &attached, failure);
 	if (!error) {
 		tell_hooks(attached, s);
 		s->attached = attached;
 		s->start = now(CLOCK_REALTIME);
-		error = read_loop(s, signals, failure);
+		error = read_loop(s, failure);
 		amon_probe_detach(attached);
 	}
 	amon_collected_free(s->earlier);
-	close(signals);
 	return error;
 }
 

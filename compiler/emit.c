@@ -568,7 +568,7 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 		amon_write(&w, "__u32 zero = 0;\n");
 	amon_write(&w, "struct %s key;\n\tstruct %s *row;\n", table->key_tag, table->record.tag);
 	if (!once && !table->other_map)
-		amon_write(&w, "long error = 0;\n");
+		amon_write(&w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', e->out);
 	if (section->shared)
 		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
@@ -830,7 +830,7 @@ static bool holds_word(const struct emitter *e, const char *word)
 		return payload(plan);
 	if (!strcmp(word, "SUPER") || !strcmp(word, "TAG_IN_SKB"))
 		return tc(plan);
-	if (!strcmp(word, "SLICE_NOINLINE"))
+	if (!strcmp(word, "SLICES_APART"))
 		return plan->slice_count > 8;
 	if (!strcmp(word, "VLAN_FIELDS"))
 		return reads_vlan(plan, AMON_LAYER_VLAN, AMON_LAYER_VLAN_TYPE) ||
@@ -961,6 +961,35 @@ static void expand_access(const struct emitter *e, FILE *out)
 		        xdp ? "!c->xdp && " : "");
 }
 
+/* Many slices are read by a function that is verified once. */
+static void write_slice_function(FILE *out, const char *name, const char *context)
+{
+	fprintf(out,
+		"/* `width` bytes at `at`, big-endian; 0 where they are not all in the IP packet. */\n"
+		"__noinline __u32 slice_%s(struct %s *%s, __u32 at, __u32 limit, __u32 width, __s64 *value)\n{\n"
+		"\t__u8 copy[8] = {};\n\t__u64 number = 0;\n\t__u32 i;\n\n"
+		"\twidth = ((width - 1) & 7) + 1; /* a bound that no compiler turns into one the verifier misses */\n"
+		"\tif (!value || at + width > limit)\n\t\treturn 0;\n"
+		"\tif (bpf_%s_load_bytes(%s, at, copy, width))\n\t\treturn 0;\n"
+		"\tfor (i = 0; i < 8; i++)\n\t\tif (i < width)\n\t\t\tnumber = number << 8 | copy[i];\n"
+		"\t*value = number;\n\treturn 1;\n}\n\n",
+		name, context, name, name, name);
+}
+
+static void expand_slice_functions(const struct emitter *e, FILE *out)
+{
+	bool xdp = e->plan->programs[AMON_HOOK_XDP], skb = tc(e->plan);
+
+	if (xdp)
+		write_slice_function(out, "xdp", "xdp_md");
+	if (skb)
+		write_slice_function(out, "skb", "__sk_buff");
+	fprintf(out, "static __always_inline bool slice(const struct cursor *c, __u32 at, __u32 width, __s64 *value)\n{\n");
+	if (xdp && skb)
+		fprintf(out, "\tif (c->xdp)\n\t\treturn slice_xdp(c->ctx, at, c->limit, width, value);\n");
+	fprintf(out, "\treturn slice_%s(c->ctx, at, c->limit, width, value);\n}\n", skb ? "skb" : "xdp");
+}
+
 static void template_expand(void *data, FILE *out, const char *directive, const char *arguments, const char *indent)
 {
 	struct emitter *e = data;
@@ -982,6 +1011,8 @@ static void template_expand(void *data, FILE *out, const char *directive, const 
 			if (e->plan->members[i].field->per_packet &&
 			    strcmp(e->plan->members[i].field->member, "frame_len") != 0)
 				fprintf(out, "%s__u32 %s;\n", indent, e->plan->members[i].field->member);
+	} else if (!strcmp(directive, "slice_functions")) {
+		expand_slice_functions(e, out);
 	} else if (!strcmp(directive, "access")) {
 		expand_access(e, out);
 	} else if (!strcmp(directive, "pieces")) {

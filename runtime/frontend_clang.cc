@@ -12,6 +12,7 @@
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/Instructions.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/Module.h>
 #include <llvm/ObjCopy/ConfigManager.h>
 #include <llvm/ObjCopy/ObjCopy.h>
@@ -203,9 +204,9 @@ class Listing
 		if (found == files.end())
 			return result;
 		for (auto &[number, line] : found->second) {
-			for (; at < number; at++)
-				result += '\n';
+			result.append(number - at, '\n');
 			result += line;
+			at = number;
 		}
 		return result;
 	}
@@ -250,26 +251,46 @@ class Prepare : public llvm::PassInfoMixin<Prepare>
 						refuse(*call);
 	}
 
-	void attach(llvm::DIScope *scope) const
+	/* The file of each scope with its text; files holds those that were made so far. */
+	void attach(llvm::DIScope *scope, llvm::DenseMap<llvm::DIFile *, llvm::DIFile *> &files) const
 	{
-		auto *file = llvm::dyn_cast_or_null<llvm::DIFile>(scope->getFile());
+		llvm::DIFile *file = scope->getFile();
 
-		if (!file || file == scope || file->getSource())
+		if (!file || file->getSource())
 			return;
-		scope->replaceOperandWith(0, llvm::DIFile::get(scope->getContext(), file->getFilename(),
-		                                               file->getDirectory(), std::nullopt,
-		                                               listing->text(file->getFilename())));
+		llvm::DIFile *&listed = files[file];
+		if (!listed)
+			listed = llvm::DIFile::get(scope->getContext(), file->getFilename(), file->getDirectory(),
+			                           std::nullopt, listing->text(file->getFilename()));
+		scope->replaceOperandWith(0, listed);
+	}
+
+	/*
+	 * BTF is made of types, functions and lines. Where variables live is for DWARF, which is dropped in the end:
+	 * without it the passes have a third less to do.
+	 */
+	static void forget_variables(llvm::Module &module)
+	{
+		for (llvm::Function &function : module)
+			for (llvm::Instruction &instruction :
+			     llvm::make_early_inc_range(llvm::instructions(function))) {
+				instruction.dropDbgRecords();
+				if (llvm::isa<llvm::DbgInfoIntrinsic>(instruction))
+					instruction.eraseFromParent();
+			}
 	}
 
 	void attach_listing(llvm::Module &module) const
 	{
+		llvm::DenseMap<llvm::DIFile *, llvm::DIFile *> files;
 		llvm::DebugInfoFinder finder;
 
 		finder.processModule(module);
 		for (llvm::DISubprogram *function : finder.subprograms())
-			attach(function);
+			attach(function, files);
 		for (llvm::DIScope *scope : finder.scopes())
-			attach(scope);
+			if (!llvm::isa<llvm::DIFile>(scope))
+				attach(scope, files);
 	}
 
       public:
@@ -280,6 +301,7 @@ class Prepare : public llvm::PassInfoMixin<Prepare>
 	llvm::PreservedAnalyses run(llvm::Module &module, llvm::ModuleAnalysisManager &) const
 	{
 		check_assembler(module);
+		forget_variables(module);
 		attach_listing(module);
 		return llvm::PreservedAnalyses::none();
 	}

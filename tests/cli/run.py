@@ -5,7 +5,7 @@
   run.py AMONC [PATTERN]     the tests whose name contains PATTERN, or all
 
 As root for most of it; AMON_NO_BPF=1 leaves out what needs BPF. The last line is `N passed, M failed, K skipped`."""
-import contextlib, ctypes, json, os, pty, random, re, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import contextlib, ctypes, fcntl, json, os, pty, random, re, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 AMONC = os.path.abspath(sys.argv[1])
 PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -1005,11 +1005,19 @@ def section_at(data, name):
     raise Wrong(f"no section {name}")
 
 
+def sealed(data):
+    """The object as if amonc had built it so."""
+    start, end = section_at(data, b".amon.seal")
+    value = 0xCBF29CE484222325
+    for byte in data[:start] + data[end:]:
+        value = (value ^ byte) * 0x100000001B3 & (1 << 64) - 1
+    return data[:start] + struct.pack("<Q", value) + data[end:]
+
+
 def damaged(data, name="damaged.o"):
     """No damaged object may crash amonc, or fail without a word."""
     write(name, bytes(data))
-    commands = [["check", name], ["explain", name]] + ([["replay", name, "basic.pcap"]] if BPF else [])
-    for arguments in commands:
+    for arguments in ["check", name], ["replay", name, "basic.pcap"] if BPF else ["explain", name]:
         result = amonc(*arguments)
         if bool(result.status) != bool(result.err.strip()):
             raise Wrong(f"{result.command}: status {result.status} and `{result.err}`")
@@ -1031,7 +1039,9 @@ def objects_that_are_none():
         with open(path if path != "/proc/self/exe" else AMONC, "rb") as file:
             damaged(file.read(16 << 20))
     start, end = section_at(good, b".amon.exports")
-    wants(amonc("explain", write("cleared.o", good[:start] + bytes(end - start) + good[end:])), SPEC, "cleared.o", "export table")
+    wants(amonc("explain", write("cleared.o", sealed(good[:start] + bytes(end - start) + good[end:]))), SPEC, "cleared.o", "export table")
+    wants(amonc("explain", write("sealed.o", sealed(good))), DONE)
+    wants(amonc("explain", write("longer.o", good + b"x")), SPEC, "longer.o: damaged")
     with open("long.o", "wb") as file:
         file.write(b"\x7fELF")
         file.truncate(65 << 20)
@@ -1052,12 +1062,12 @@ def objects_with_other_tables():
     for _ in range(60):
         low, high = r.choice(numbers)
         value = str(r.choice((0, 9, 99, -1, 65535, 99999, 2**31 - 1, 2**32 - 1, 2**63 - 1)))[:high - low].rjust(high - low)
-        damaged(good[:start] + (text[:low] + value + text[high:]).encode() + good[end:])
+        damaged(sealed(good[:start] + (text[:low] + value + text[high:]).encode() + good[end:]))
     for _ in range(40):
         names = [match.span() for match in re.finditer(r'"[a-z_.0-9]+"', text)]
         (a, b), (c, d) = r.choice(names), r.choice(names)
         other = (text[c:d][:b - a - 1] + '"').ljust(b - a) if d - c > b - a else text[c:d].ljust(b - a)
-        damaged(good[:start] + (text[:a] + other + text[b:]).encode() + good[end:])
+        damaged(sealed(good[:start] + (text[:a] + other + text[b:]).encode() + good[end:]))
 
 
 @tests([(f"{seed}", seed) for seed in range(20)])
@@ -1073,7 +1083,9 @@ def mutated_objects(seed):
         low, high = ((start, end), (0, len(good)), (table, len(good)), (0, 64))[i % 4]
         for _ in range(r.choice((1, 1, 2, 8, 64))):
             data[r.randrange(low, high)] = r.choice((r.randrange(256), 0, 255, 48 + r.randrange(10)))
-        damaged(b"\x7fELF" + data[4:], f"mutated-{seed}.o")
+        result = damaged(b"\x7fELF" + data[4:], f"mutated-{seed}.o")
+        if b"\x7fELF" + data[4:] != good:
+            wants(result, SPEC, f"mutated-{seed}.o: ")
 
 
 # --- live -------------------------------------------------------------------------------------------------------------
@@ -1109,14 +1121,22 @@ def send(name, count):
 
 
 def attachments(name):
-    """All BPF programs on the namespace's interfaces, and qdiscs of clsact."""
-    programs = json.loads(shell(name, "bpftool -j net").stdout)[0]
-    return [kind for kind in programs if programs[kind]], "clsact" in shell(name, "tc qdisc show").stdout
+    """BPF programs on a0 at XDP, TCX ingress and egress, how many each, and what `tc` shows there."""
+    code = """if True:
+        import ctypes, os, socket, struct
+        found = []
+        for kind in (37, 46, 47):
+            attributes = ctypes.create_string_buffer(struct.pack("IIIIQI", socket.if_nametoindex("a0"), kind, 0, 0, 0, 0), 64)
+            failed = ctypes.CDLL(None).syscall(CALL, 16, attributes, 64)
+            found.append(0 if failed else struct.unpack_from("I", attributes, 24)[0])
+        print(found)""".replace("CALL", str(BPF_CALL))
+    tcx = subprocess.run([*inside(name), sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return tcx, "xdp" in shell(name, "ip link show a0").stdout, shell(name, "tc qdisc show dev a0; tc filter show dev a0 ingress").stdout
 
 
 class Live:
-    def __init__(self, name, *arguments, environment=()):
-        self.process = subprocess.Popen([*inside(name), AMONC, "run", "-i", "a0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def __init__(self, name, *arguments, environment=(), nohup=False):
+        self.process = subprocess.Popen([*inside(name), *["nohup"] * nohup, AMONC, "run", "-i", "a0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env={**BASE, **dict(environment)})
         self.first = self.process.stderr.readline().decode()
         if not self.first.startswith("amonc: ") or "error" in self.first:
@@ -1196,6 +1216,32 @@ def run_into_a_closed_pipe():
                   "standard output: No space left on device")
         wants(amonc("run", "-e", COUNT, "-i", "a0", "--interval", "100ms", "-o", "/dev/full", prefix=inside(name)), FAILED, "/dev/full: No space")
         same("left behind", attachments(name), before)
+
+
+@tests([("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM)])
+def unread(number):
+    """Nobody reads: a signal ends the run all the same, and the probe is off."""
+    with network() as name:
+        before = attachments(name)
+        live = Live(name, "-e", "".join(f"metric a{i} = count();" for i in range(300)), "--interval", "20ms")
+        fcntl.fcntl(live.process.stdout, 1031, 4096)  # F_SETPIPE_SZ
+        time.sleep(0.5)
+        live.process.send_signal(number)
+        same("status", live.process.wait(10), FAILED)
+        same("message", live.process.stderr.read().decode(), "amonc: error: standard output: Interrupted system call\n")
+        same("left behind", attachments(name), before)
+
+
+@test
+def hung_up_under_nohup():
+    with network() as name:
+        live = Live(name, "-e", "ingress { metric packets = count() where eth.type == 0x1234; }", "--interval", "1h", nohup=True)
+        live.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        same("still running", live.process.poll(), None)
+        send(name, 3)
+        status, out, _ = live.end(signal.SIGINT)
+        same("last read", (status, json.loads(out)["ingress"]["metrics"]["packets"]), (DONE, 3))
 
 
 @test

@@ -37,22 +37,26 @@ static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)1
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
 
 /* Headers that a packet has */
 enum {
 	ETH = 1 << 0,
-	ARP = 1 << 7,
-	ARP_IPV4 = 1 << 8,
+	ARP = 1 << 10,
+	ARP_IPV4 = 1 << 11,
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, ARP_TRUNCATED };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, ARP_TRUNCATED, OVERSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -109,12 +113,12 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 
 /*
  * The verifier would follow each combination of headers apart. A trip through memory that it does not track
- * makes them one.
+ * makes them one; the mask, which no frame that is parsed reaches, gives it a bound again.
  */
 static __always_inline __u32 forget(const struct cursor *c, __u32 at)
 {
 	*(volatile __u32 *)&c->p->at = at;
-	return *(volatile __u32 *)&c->p->at;
+	return *(volatile __u32 *)&c->p->at & 0x7fff;
 }
 
 struct ethernet {
@@ -201,7 +205,7 @@ static __always_inline __u32 arp(struct cursor *c)
 	if (!h)
 		return ARP_TRUNCATED;
 	c->p->layers |= ARP;
-	if (h->hw_size == 6 && h->proto_size == 4 && h->proto_type == htons(0x0800))
+	if (h->hw_type == htons(1) && h->hw_size == 6 && h->proto_type == htons(0x0800) && h->proto_size == 4)
 		return arp_ipv4(c);
 	return 0;
 }
@@ -219,8 +223,6 @@ static __always_inline __u32 parse(struct cursor *c)
 		if (cause)
 			return cause;
 		c->at = forget(c, c->at);
-		if (c->at > 64)
-			return WHOLE;
 	}
 	if (c->type == 0x0806 || c->type == 0x8035)
 		return arp(c);
@@ -272,7 +274,7 @@ struct {
 
 struct ingress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[3];
+	struct counter malformed[4];
 	struct counter senders_selected;
 	struct counter senders_in_rows;
 	struct counter senders_other;
@@ -355,7 +357,7 @@ static __always_inline void count_ingress(const struct packet *p)
 		return;
 	ledger_add(&m->seen, 1, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 3)
+	if (cause < 4)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	/* where arp */
 	if (!(p->layers & ARP))
@@ -378,6 +380,8 @@ int amon_xdp(struct xdp_md *xdp)
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
 	p->time = amon_replay ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
 	sections_xdp(p);
 	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;

@@ -34,12 +34,19 @@ static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, OVERSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -60,6 +67,7 @@ struct packet {
 
 struct ingress_metrics {
 	struct counter seen, selected;
+	struct counter malformed[1];
 	__u64 packets;
 };
 
@@ -82,12 +90,15 @@ struct {
 static __always_inline void count_ingress(const struct packet *p)
 {
 	struct ingress_metrics *m;
-	__u32 zero = 0;
+	__u32 zero = 0, cause;
 
 	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
 	if (!m)
 		return;
 	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 1)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	ledger_add(&m->selected, 1, p->frame_len);
 	/* metric packets = count(); */
 	m->packets++;
@@ -105,6 +116,8 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
 	sections_xdp(p);
 	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;

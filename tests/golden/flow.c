@@ -37,25 +37,29 @@ static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)1
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
 
 /* Headers that a packet has */
 enum {
-	IPV4 = 1 << 9,
-	IPV6 = 1 << 10,
-	TCP = 1 << 16,
-	UDP = 1 << 17,
-	SCTP = 1 << 18,
+	IPV4 = 1 << 12,
+	IPV6 = 1 << 13,
+	TCP = 1 << 19,
+	UDP = 1 << 20,
+	SCTP = 1 << 21,
 };
 
 /* What is wrong with the first header that is not whole */
 enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
-	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED };
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED, OVERSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -114,12 +118,12 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 
 /*
  * The verifier would follow each combination of headers apart. A trip through memory that it does not track
- * makes them one.
+ * makes them one; the mask, which no frame that is parsed reaches, gives it a bound again.
  */
 static __always_inline __u32 forget(const struct cursor *c, __u32 at)
 {
 	*(volatile __u32 *)&c->p->at = at;
-	return *(volatile __u32 *)&c->p->at;
+	return *(volatile __u32 *)&c->p->at & 0x7fff;
 }
 
 struct ethernet {
@@ -167,18 +171,25 @@ static __always_inline __u32 vlan(struct cursor *c)
 
 struct pppoe {
 	__u8 version_type, code;
-	__be16 session_id, length, protocol;
+	__be16 session_id, length;
 };
 
 static __always_inline __u32 pppoe(struct cursor *c)
 {
 	struct pppoe copy;
 	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+	const __be16 *protocol;
+	__be16 protocol_copy;
 
+	c->type = 0;
 	if (!h)
 		return PPPOE_TRUNCATED;
-	c->type = h->protocol == htons(0x0021) ? 0x0800 : h->protocol == htons(0x0057) ? 0x86dd : 0;
 	c->at += sizeof(*h);
+	protocol = header(c, c->at, &protocol_copy, sizeof(protocol_copy));
+	if (!protocol)
+		return PPPOE_TRUNCATED;
+	c->type = *protocol == htons(0x0021) ? 0x0800 : *protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*protocol);
 	return 0;
 }
 
@@ -301,8 +312,6 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		c->at = forget(c, c->at);
-		if (c->at > 20000)
-			return 0;
 		if (c->at + sizeof(*h) > c->limit)
 			return EXTENSION_TRUNCATED;
 		h = header(c, c->at, &copy, sizeof(copy));
@@ -407,8 +416,6 @@ static __always_inline __u32 parse(struct cursor *c)
 		if (cause)
 			return cause;
 		c->at = forget(c, c->at);
-		if (c->at > 64)
-			return WHOLE;
 	}
 	if (c->type == 0x0800)
 		cause = ipv4(c);
@@ -419,11 +426,8 @@ static __always_inline __u32 parse(struct cursor *c)
 	if (cause)
 		return cause;
 	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
-	if (c->type == 0x86dd && is_extension(c->proto)) {
+	if (c->type == 0x86dd && is_extension(c->proto))
 		cause = extensions(c);
-		if (c->at > 20000)
-			return WHOLE;
-	}
 	if (c->type == 0x86dd) {
 		c->p->net_proto = c->proto;
 	}
@@ -482,7 +486,7 @@ struct {
 
 struct ingress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[12];
+	struct counter malformed[13];
 	struct counter flows_selected;
 	struct counter flows_in_rows;
 	struct counter flows_no_key;
@@ -512,7 +516,7 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 {
 	struct ingress_flows_key key;
 	struct ingress_flows_row *row;
-	long error = 0;
+	int error = 0; /* not long: before Linux 6.4 its upper half is not set */
 
 	ledger_add(&m->flows_selected, 1, p->frame_len);
 	__builtin_memset(&key, 0, sizeof(key));
@@ -560,7 +564,7 @@ static __always_inline void count_ingress(const struct packet *p)
 		return;
 	ledger_add(&m->seen, 1, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 12)
+	if (cause < 13)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	ledger_add(&m->selected, 1, p->frame_len);
 	count_ingress_flows(p, m);
@@ -579,6 +583,8 @@ int amon_xdp(struct xdp_md *xdp)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
 	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
 	sections_xdp(p);
 	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;

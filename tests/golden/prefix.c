@@ -36,21 +36,26 @@ static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)1
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
 
 /* Headers that a packet has */
 enum {
-	IPV4 = 1 << 9,
-	IPV6 = 1 << 10,
+	IPV4 = 1 << 12,
+	IPV6 = 1 << 13,
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH };
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	OVERSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -107,12 +112,12 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 
 /*
  * The verifier would follow each combination of headers apart. A trip through memory that it does not track
- * makes them one.
+ * makes them one; the mask, which no frame that is parsed reaches, gives it a bound again.
  */
 static __always_inline __u32 forget(const struct cursor *c, __u32 at)
 {
 	*(volatile __u32 *)&c->p->at = at;
-	return *(volatile __u32 *)&c->p->at;
+	return *(volatile __u32 *)&c->p->at & 0x7fff;
 }
 
 struct ethernet {
@@ -160,18 +165,25 @@ static __always_inline __u32 vlan(struct cursor *c)
 
 struct pppoe {
 	__u8 version_type, code;
-	__be16 session_id, length, protocol;
+	__be16 session_id, length;
 };
 
 static __always_inline __u32 pppoe(struct cursor *c)
 {
 	struct pppoe copy;
 	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+	const __be16 *protocol;
+	__be16 protocol_copy;
 
+	c->type = 0;
 	if (!h)
 		return PPPOE_TRUNCATED;
-	c->type = h->protocol == htons(0x0021) ? 0x0800 : h->protocol == htons(0x0057) ? 0x86dd : 0;
 	c->at += sizeof(*h);
+	protocol = header(c, c->at, &protocol_copy, sizeof(protocol_copy));
+	if (!protocol)
+		return PPPOE_TRUNCATED;
+	c->type = *protocol == htons(0x0021) ? 0x0800 : *protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*protocol);
 	return 0;
 }
 
@@ -288,8 +300,6 @@ static __always_inline __u32 parse(struct cursor *c)
 		if (cause)
 			return cause;
 		c->at = forget(c, c->at);
-		if (c->at > 64)
-			return WHOLE;
 	}
 	if (c->type == 0x0800)
 		cause = ipv4(c);
@@ -347,7 +357,7 @@ struct {
 
 struct ingress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[7];
+	struct counter malformed[8];
 	struct counter networks_selected;
 	struct counter networks_in_rows;
 	struct counter networks_other;
@@ -411,7 +421,7 @@ static __always_inline void count_ingress(const struct packet *p)
 		return;
 	ledger_add(&m->seen, 1, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 7)
+	if (cause < 8)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	/* where net.dst in ours */
 	if (!((p->layers & (IPV4 | IPV6)) && ((p->net_version == 4 && (p->net_dst[0] &
@@ -435,6 +445,8 @@ int amon_xdp(struct xdp_md *xdp)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
 	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
 	sections_xdp(p);
 	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;

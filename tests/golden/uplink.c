@@ -47,12 +47,16 @@ static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
-/* In a replay the capture gives time and lengths; the verifier drops what this guards elsewhere. */
+/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
 const volatile __u32 amon_replay;
-struct {
+volatile struct {
 	__u64 time;
 	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
 } amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
 
 /* Sections that say `ingress` alone are counted at TC where the interface has no native XDP. */
 const volatile __u32 amon_ingress_tc;
@@ -63,7 +67,7 @@ enum {
 };
 
 /* What is wrong with the first header that is not whole */
-enum { WHOLE, ETH_TRUNCATED, UNSIZED };
+enum { WHOLE, ETH_TRUNCATED, OVERSIZED, UNSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -267,7 +271,7 @@ static __always_inline bool super_piece(struct packet *p, const struct super *s,
 
 struct ingress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[2];
+	struct counter malformed[3];
 	__u64 packets;
 	__u64 bytes;
 	__u64 multicast;
@@ -284,7 +288,7 @@ struct {
 
 struct egress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[2];
+	struct counter malformed[3];
 	__u64 packets;
 };
 
@@ -322,7 +326,7 @@ __noinline __u32 count_ingress(const volatile struct packet *p)
 		return 0;
 	ledger_add(&m->seen, p->weight, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 2)
+	if (cause < 3)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric packets = count() "Packets seen"; */
@@ -353,7 +357,7 @@ __noinline __u32 count_egress(const volatile struct packet *p)
 		return 0;
 	ledger_add(&m->seen, p->weight, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 2)
+	if (cause < 3)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric packets = count(); */
@@ -376,6 +380,8 @@ int amon_xdp(struct xdp_md *xdp)
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
 	p->weight = 1;
 	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
 	sections_xdp(p);
 	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;

@@ -9,6 +9,7 @@ occurrence in each packet must give the same counts. `interpreter` in place of A
 
 Of the trace, only those packets are used where the two should agree (docs: "Where amon differs from Wireshark"):
 - whole ones: neither cut by the capture nor malformed or short to tshark;
+- no PPP protocol of one byte;
 - one IP header: no tunnels, no packet that an ICMP error quotes (tshark shows their fields as well);
 - no 802.1ad outer tag (tshark calls it ieee8021ad), no more than two tags and four labels;
 - no headers behind which amon stops and tshark goes on, or the other way about: AH in IPv4, mobility, HIP, shim6, ESP; no extension
@@ -81,6 +82,8 @@ def comparable(record, row):
     if names.count("ip") + names.count("ipv6") > 1 or names.count("vlan") > 2 or names.count("eth") > 1:
         return False
     if ("ip" in packet.at or "ipv6" in packet.at) != ("ip" in names or "ipv6" in names):
+        return False
+    if ("mpls" in packet.at) != ("mpls" in names) or "ppp" in packet.at and packet.u8(packet.at["ppp"]) & 1:
         return False
     return not walked_otherwise(packet) and well_sized(packet)
 
