@@ -1,9 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*@if quotient divide*/
+/* x / 0 has no value, which callers see by y; C must not assume that it does not happen. */
+static __always_inline __u64 quotient(__u64 x, __u64 y)
+{
+	return y ? x / y : 0;
+}
+
+/*@end*/
+/*@if remainder modulo*/
+static __always_inline __u64 remainder(__u64 x, __u64 y)
+{
+	return y ? x % y : 0;
+}
+
+/*@end*/
 /*@if divide*/
-/* Toward zero. eBPF before cpu v4 divides without sign only, and x / 0 is 0 there: callers look at y. */
+/* Toward zero; eBPF before cpu v4 divides without sign only. */
 static __always_inline __s64 divide(__s64 x, __s64 y)
 {
-	__u64 q = (x < 0 ? -(__u64)x : (__u64)x) / (y < 0 ? -(__u64)y : (__u64)y);
+	__u64 q = quotient(x < 0 ? -(__u64)x : (__u64)x, y < 0 ? -(__u64)y : (__u64)y);
 
 	return (x < 0) != (y < 0) ? -q : q;
 }
@@ -13,7 +28,7 @@ static __always_inline __s64 divide(__s64 x, __s64 y)
 /* The sign is x's. */
 static __always_inline __s64 modulo(__s64 x, __s64 y)
 {
-	__u64 r = (x < 0 ? -(__u64)x : (__u64)x) % (y < 0 ? -(__u64)y : (__u64)y);
+	__u64 r = remainder(x < 0 ? -(__u64)x : (__u64)x, y < 0 ? -(__u64)y : (__u64)y);
 
 	return x < 0 ? -r : r;
 }

@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*@if at_most*/
+/*
+ * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
+ * on with a copy of which the verifier does not know that it is bounded.
+ */
+static __always_inline __u64 at_most(__u64 index, __u64 last)
+{
+	asm volatile("" : "+r"(index));
+	if (index > last)
+		index = last;
+	asm volatile("" : "+r"(index));
+	return index;
+}
+
+/*@end*/
 /*@if above*/
 /* 1 where x > edge, else 0, without a branch: the verifier would follow both ways of each. (Hacker's Delight, 2-12) */
 static __always_inline __u64 above(__s64 x, __s64 edge)

@@ -91,6 +91,20 @@ static bool counts_twice(struct check *check, const struct amon_section *section
 	return false;
 }
 
+/* An interface has XDP in one mode. */
+static void check_mode(struct check *check, const struct amon_hook *hook)
+{
+	for (const struct amon_section *other = check->probe->sections; other; other = other->next)
+		for (uint32_t i = 0; i < other->hook_count; i++)
+			if (hook->mode != AMON_XDP_ANY && other->hooks[i].mode != AMON_XDP_ANY &&
+			    other->hooks[i].mode != hook->mode) {
+				amon_error(check->diagnostics, hook->span,
+				           "native and generic XDP in one probe: an interface has one mode");
+				amon_note(check->diagnostics, other->hooks[i].span, "the other is here");
+				return;
+			}
+}
+
 void check_hooks(struct check *check, struct amon_section *section, const struct amon_statement *statement)
 {
 	for (const struct amon_hook_syntax *syntax = statement->hooks; syntax; syntax = syntax->next) {
@@ -98,6 +112,8 @@ void check_hooks(struct check *check, struct amon_section *section, const struct
 		bool fits = syntax->egress ? read_egress(check, syntax, &hook) : read_ingress(check, syntax, &hook);
 
 		hook.span = syntax->span;
+		if (fits)
+			check_mode(check, &hook);
 		if (fits && !counts_twice(check, section, &hook))
 			section->hooks[section->hook_count++] = hook;
 	}

@@ -33,13 +33,17 @@ enum use {
 	USE_BUCKET_EDGES,
 	USE_ABOVE,
 	USE_BIT_LENGTH,
+	USE_AT_MOST,
+	USE_QUOTIENT,
+	USE_REMAINDER,
 	USE_COUNT
 };
 
 static const char *const use_names[USE_COUNT] = {
-	"lowest",        "highest",      "is_first",     "is_last",         "divide",      "modulo",
-	"add_square",    "mac_number",   "same_address", "address_at_most", "bucket_log2", "bucket_loglinear",
-	"bucket_linear", "bucket_edges", "above",        "bit_length",
+	"lowest",      "highest",          "is_first",      "is_last",      "divide",
+	"modulo",      "add_square",       "mac_number",    "same_address", "address_at_most",
+	"bucket_log2", "bucket_loglinear", "bucket_linear", "bucket_edges", "above",
+	"bit_length",  "at_most",          "quotient",      "remainder",
 };
 
 struct emitter {
@@ -172,11 +176,9 @@ static void write_histogram(struct amon_writer *w, const struct scope *s, const 
 	const char *bucket = amon_arena_printf(w->arena, "b%u", *w->temporaries);
 
 	amon_write(w, "const __s64 %s = %s;\n", x, value.text);
-	amon_write(w, "__u64 %s = %s;\n", bucket, bucket_of(w, s->e, &metric->column->buckets, x));
+	amon_write(w, "const __u64 %s = %s;\n", bucket, bucket_of(w, s->e, &metric->column->buckets, x));
 	write_sum(w, s, metric->member, (struct amon_c){ x, 100 });
-	amon_write(w, "if (%s > %u)\n", bucket, last);
-	amon_write(w, "\t%s = %u;\n", bucket, last);
-	write_count(w, s, amon_arena_printf(w->arena, "%s[%s]", metric->buckets, bucket));
+	write_count(w, s, amon_arena_printf(w->arena, "%s[at_most(%s, %u)]", metric->buckets, bucket, last));
 }
 
 static bool is_address(const struct amon_value *value)
@@ -965,15 +967,15 @@ static void expand_access(const struct emitter *e, FILE *out)
 static void write_slice_function(FILE *out, const char *name, const char *context)
 {
 	fprintf(out,
-		"/* `width` bytes at `at`, big-endian; 0 where they are not all in the IP packet. */\n"
-		"__noinline __u32 slice_%s(struct %s *%s, __u32 at, __u32 limit, __u32 width, __s64 *value)\n{\n"
-		"\t__u8 copy[8] = {};\n\t__u64 number = 0;\n\t__u32 i;\n\n"
-		"\twidth = ((width - 1) & 7) + 1; /* a bound that no compiler turns into one the verifier misses */\n"
-		"\tif (!value || at + width > limit)\n\t\treturn 0;\n"
-		"\tif (bpf_%s_load_bytes(%s, at, copy, width))\n\t\treturn 0;\n"
-		"\tfor (i = 0; i < 8; i++)\n\t\tif (i < width)\n\t\t\tnumber = number << 8 | copy[i];\n"
-		"\t*value = number;\n\treturn 1;\n}\n\n",
-		name, context, name, name, name);
+	        "/* `width` bytes at `at`, big-endian; 0 where they are not all in the IP packet. */\n"
+	        "__noinline __u32 slice_%s(struct %s *%s, __u32 at, __u32 limit, __u32 width, __s64 *value)\n{\n"
+	        "\t__u8 copy[8] = {};\n\t__u64 number = 0;\n\t__u32 i;\n\n"
+	        "\twidth = ((width - 1) & 7) + 1; /* a bound that no compiler turns into one the verifier misses */\n"
+	        "\tif (!value || at + width > limit)\n\t\treturn 0;\n"
+	        "\tif (bpf_%s_load_bytes(%s, at, copy, width))\n\t\treturn 0;\n"
+	        "\tfor (i = 0; i < 8; i++)\n\t\tif (i < width)\n\t\t\tnumber = number << 8 | copy[i];\n"
+	        "\t*value = number;\n\treturn 1;\n}\n\n",
+	        name, context, name, name, name);
 }
 
 static void expand_slice_functions(const struct emitter *e, FILE *out)
@@ -984,7 +986,8 @@ static void expand_slice_functions(const struct emitter *e, FILE *out)
 		write_slice_function(out, "xdp", "xdp_md");
 	if (skb)
 		write_slice_function(out, "skb", "__sk_buff");
-	fprintf(out, "static __always_inline bool slice(const struct cursor *c, __u32 at, __u32 width, __s64 *value)\n{\n");
+	fprintf(out,
+	        "static __always_inline bool slice(const struct cursor *c, __u32 at, __u32 width, __s64 *value)\n{\n");
 	if (xdp && skb)
 		fprintf(out, "\tif (c->xdp)\n\t\treturn slice_xdp(c->ctx, at, c->limit, width, value);\n");
 	fprintf(out, "\treturn slice_%s(c->ctx, at, c->limit, width, value);\n}\n", skb ? "skb" : "xdp");

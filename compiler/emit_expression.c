@@ -23,6 +23,8 @@ enum {
 	BINDS_PRIMARY
 };
 
+#define LONG_TEXT 400
+
 #define ALWAYS ((struct amon_c){ NULL, BINDS_PRIMARY })
 
 void amon_write(const struct amon_writer *w, const char *format, ...)
@@ -505,21 +507,46 @@ static size_t operator_row(enum amon_operator op)
 	return i;
 }
 
+/* A truth value in a variable, so that it can stand several times. */
+static const char *truth_once(struct amon_writer *w, struct amon_c truth)
+{
+	const char *name = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
+
+	amon_write(w, "const bool %s = %s;\n", name, truth.text);
+	return name;
+}
+
+/* An operand that has grown long stands in a variable of its own: brackets nest 256 deep at most. */
+static struct amon_c_value operand_value(struct amon_writer *w, const struct amon_value *value)
+{
+	struct amon_c_value result = amon_c_value(w, value);
+
+	if (strlen(result.value.text) > LONG_TEXT)
+		result.value = c(w, BINDS_PRIMARY, "%s", amon_c_once(w, wide(w, result.value)));
+	if (result.when.text && strlen(result.when.text) > LONG_TEXT)
+		result.when = c(w, BINDS_PRIMARY, "%s", truth_once(w, result.when));
+	return result;
+}
+
 /* x / y and x % y: the sign is put in by hand, and y = 0 has no value. */
 static struct amon_c_value division(struct amon_writer *w, const struct amon_value *value)
 {
-	struct amon_c_value left = amon_c_value(w, value->left), right = amon_c_value(w, value->right);
+	struct amon_c_value left = operand_value(w, value->left), right = operand_value(w, value->right);
 	const char *divisor = amon_c_once(w, wide(w, right.value));
 	struct amon_c_value result = { .when = amon_c_and(w, left.when, right.when) };
+	bool is_division = value->op == AMON_OP_DIVIDE;
 
 	/* a divisor of 0 leaves no value; a constant one is that never, or always */
 	if (value->right->kind != AMON_VALUE_INTEGER || !value->right->integer)
 		result.when = amon_c_and(w, result.when, c(w, BINDS_PRIMARY, "%s", divisor));
-	if (amon_c_bits(value->left) <= 63 && amon_c_bits(value->right) <= 63)
-		result.value = c(w, BINDS_UNARY, "(__s64)((__u64)%s %s (__u64)%s)", amon_c_tight(w, left.value),
-		                 value->op == AMON_OP_DIVIDE ? "/" : "%", divisor);
+	if (amon_c_bits(value->left) > 63 || amon_c_bits(value->right) > 63)
+		result.value =
+		        c(w, BINDS_PRIMARY, "%s(%s, %s)", is_division ? "divide" : "modulo", left.value.text, divisor);
+	else if (value->right->kind == AMON_VALUE_INTEGER && value->right->integer)
+		result.value = c(w, BINDS_UNARY, "(__s64)((__u64)%s %s %s)", amon_c_tight(w, left.value),
+		                 is_division ? "/" : "%", divisor);
 	else
-		result.value = c(w, BINDS_PRIMARY, "%s(%s, %s)", value->op == AMON_OP_DIVIDE ? "divide" : "modulo",
+		result.value = c(w, BINDS_PRIMARY, "%s(%s, %s)", is_division ? "quotient" : "remainder",
 		                 left.value.text, divisor);
 	return result;
 }
@@ -527,7 +554,7 @@ static struct amon_c_value division(struct amon_writer *w, const struct amon_val
 static struct amon_c_value arithmetic(struct amon_writer *w, const struct amon_value *value)
 {
 	size_t row = operator_row(value->op);
-	struct amon_c_value left = amon_c_value(w, value->left), right = amon_c_value(w, value->right), result;
+	struct amon_c_value left = operand_value(w, value->left), right = operand_value(w, value->right), result;
 	bool wraps = value->op == AMON_OP_ADD || value->op == AMON_OP_SUBTRACT || value->op == AMON_OP_MULTIPLY;
 
 	result.when = amon_c_and(w, left.when, right.when);
@@ -567,15 +594,6 @@ static struct amon_c_value pick(struct amon_writer *w, const struct amon_value *
 	result.when = amon_c_and(w, left.when, right.when);
 	result.value = c(w, BINDS_CHOICE, "%s %s %s ? %s : %s", a, value->kind == AMON_VALUE_MIN ? "<" : ">", b, a, b);
 	return result;
-}
-
-/* A truth value in a variable, so that it can stand several times. */
-static const char *truth_once(struct amon_writer *w, struct amon_c truth)
-{
-	const char *name = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
-
-	amon_write(w, "const bool %s = %s;\n", name, truth.text);
-	return name;
 }
 
 static const char *choose_array(struct amon_writer *w, const char *condition, const char *a, const char *b,
@@ -639,7 +657,8 @@ static struct amon_c_value unary(struct amon_writer *w, const struct amon_value 
 /* 0 or 1, where a condition may be any bit of a mask. */
 static struct amon_c as_truth(struct amon_writer *w, struct amon_c a)
 {
-	return a.binds == BINDS_BIT_AND || a.binds == BINDS_PRIMARY ? c(w, BINDS_EQ, "%s != 0", operand(w, a, BINDS_EQ)) : a;
+	return a.binds == BINDS_BIT_AND || a.binds == BINDS_PRIMARY ? c(w, BINDS_EQ, "%s != 0", operand(w, a, BINDS_EQ))
+	                                                            : a;
 }
 
 struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value *value)
@@ -793,14 +812,21 @@ static struct amon_c in_set(struct amon_writer *w, const struct amon_value *valu
 	return amon_c_and(w, x.when, any.binds < BINDS_EQ && x.when.text ? c(w, BINDS_PRIMARY, "(%s)", any.text) : any);
 }
 
+static struct amon_c condition_operand(struct amon_writer *w, const struct amon_value *value)
+{
+	struct amon_c a = amon_c_condition(w, value);
+
+	return strlen(a.text) > LONG_TEXT ? c(w, BINDS_PRIMARY, "%s", truth_once(w, a)) : a;
+}
+
 static struct amon_c logic(struct amon_writer *w, const struct amon_value *value)
 {
 	uint32_t known = w->known_count, slices = w->is_known_count;
-	struct amon_c a = amon_c_condition(w, value->left), b;
+	struct amon_c a = condition_operand(w, value->left), b;
 
 	if (value->op == AMON_OP_AND)
 		amon_c_learn(w, value->left);
-	b = amon_c_condition(w, value->right);
+	b = condition_operand(w, value->right);
 	w->known_count = known;
 	w->is_known_count = slices;
 	if (value->op == AMON_OP_AND)
@@ -834,7 +860,7 @@ struct amon_c amon_c_condition(struct amon_writer *w, const struct amon_value *v
 	case AMON_VALUE_PRESENT:
 		return or_one(w, amon_c_value(w, value->left).when);
 	case AMON_VALUE_UNARY:
-		return negated(w, amon_c_condition(w, value->left));
+		return negated(w, condition_operand(w, value->left));
 	case AMON_VALUE_IN:
 		return in_set(w, value);
 	case AMON_VALUE_CHOICE:

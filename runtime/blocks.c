@@ -80,46 +80,39 @@ static bool read_ahead(struct amon_blocks *blocks, size_t size)
 	return blocks->end == size;
 }
 
-/** Learns from a block's head what the file is, and in which byte order. */
-static void read_head(struct amon_blocks *blocks)
+/** A section's header, whose type is the same in both byte orders, tells the order of all behind it. */
+static void learn_order(struct amon_blocks *blocks)
 {
 	uint32_t order;
 
 	memcpy(&order, blocks->bytes + 8, sizeof(order));
-	if (word(blocks, blocks->bytes) == SECTION_HEADER) { /* a palindrome */
-		blocks->state = AMON_BLOCKS_PCAPNG;
+	if (word(blocks, blocks->bytes) == SECTION_HEADER)
 		blocks->swapped = order != ORDER_MAGIC;
-	} else if (blocks->state == AMON_BLOCKS_NEW) {
-		blocks->state = AMON_BLOCKS_OTHER;
-	}
 }
 
-/** Reads the next block. Of what libpcap refuses, it gets the start to do so, and no directions come behind it. */
+/** Reads the next block, or what is there of it. */
 static void read_block(struct amon_blocks *blocks)
 {
 	uint32_t size;
 
 	blocks->at = blocks->end = 0;
 	blocks->direction = AMON_DIRECTION_UNKNOWN;
-	if (!read_ahead(blocks, HEAD))
+	blocks->broken = !reserve(blocks, HEAD);
+	if (blocks->broken || !read_ahead(blocks, HEAD))
 		return;
-	read_head(blocks);
-	if (blocks->state == AMON_BLOCKS_OTHER)
-		return;
+	learn_order(blocks);
 	size = word(blocks, blocks->bytes + 4);
-	if (size < HEAD || size > LARGE || !reserve(blocks, size))
-		blocks->state = AMON_BLOCKS_OTHER;
-	else if (read_ahead(blocks, size))
+	blocks->broken = size < HEAD || size > LARGE || !reserve(blocks, size);
+	if (!blocks->broken && read_ahead(blocks, size))
 		blocks->direction = find_direction(blocks, size);
 }
 
+/** Gives some of one block, never of two: the stream's buffer then holds no more than the block that libpcap reads. */
 static ssize_t stream_read(void *cookie, char *to, size_t size)
 {
 	struct amon_blocks *blocks = cookie;
 
-	if (!reserve(blocks, HEAD))
-		return -1;
-	if (blocks->at == blocks->end && blocks->state != AMON_BLOCKS_OTHER)
+	if (blocks->at == blocks->end && !blocks->broken)
 		read_block(blocks);
 	if (blocks->at < blocks->end) {
 		size = MIN(size, blocks->end - blocks->at);
@@ -127,18 +120,24 @@ static ssize_t stream_read(void *cookie, char *to, size_t size)
 		blocks->at += size;
 		return size;
 	}
-	size = blocks->state == AMON_BLOCKS_OTHER ? fread(to, 1, size, blocks->file) : 0;
+	size = blocks->broken ? fread(to, 1, size, blocks->file) : 0;
 	return !size && ferror(blocks->file) ? -1 : (ssize_t)size;
+}
+
+/** No other capture begins with the first byte of a section's header. */
+static bool is_pcapng(FILE *file)
+{
+	int first = getc(file);
+
+	return ungetc(first, file) == (SECTION_HEADER & 0xff);
 }
 
 FILE *amon_blocks_stream(struct amon_blocks *blocks, FILE *file)
 {
-	FILE *stream = fopencookie(blocks, "r", (cookie_io_functions_t){ .read = stream_read });
-
+	if (!is_pcapng(file))
+		return file;
 	blocks->file = file;
-	if (stream)
-		setvbuf(stream, NULL, _IONBF, 0); /* a buffer would read on into the next block */
-	return stream;
+	return fopencookie(blocks, "r", (cookie_io_functions_t){ .read = stream_read });
 }
 
 void amon_blocks_free(struct amon_blocks *blocks)

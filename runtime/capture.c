@@ -17,7 +17,7 @@ struct amon_capture {
 	pcap_t *pcap;
 	FILE *file;
 	struct amon_blocks blocks;
-	FILE *stream; /* of the blocks; pcap's, once that is there */
+	FILE *stream; /* that libpcap reads, and closes: the file or its blocks; NULL: not yet */
 	uint64_t total;
 	uint64_t packets, bytes; /* read so far */
 };
@@ -90,17 +90,24 @@ int amon_capture_open(const char *path, struct amon_capture **result, struct amo
 	return 0;
 }
 
+/** Closes a file that was opened here. */
+static void close_file(FILE *file)
+{
+	if (file && file != stdin)
+		fclose(file);
+}
+
 void amon_capture_close(struct amon_capture *capture)
 {
 	if (!capture)
 		return;
 	if (capture->pcap)
 		pcap_close(capture->pcap);
-	else if (capture->stream)
-		fclose(capture->stream);
+	else
+		close_file(capture->stream);
+	if (capture->file != capture->stream)
+		close_file(capture->file);
 	amon_blocks_free(&capture->blocks);
-	if (capture->file && capture->file != stdin)
-		fclose(capture->file);
 	free(capture);
 }
 

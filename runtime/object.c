@@ -42,7 +42,20 @@ static bool is_bpf_elf(const Elf64_Ehdr *header)
 	       header->e_shentsize == sizeof(Elf64_Shdr);
 }
 
-/* The names must end in a NUL, so that each one ends within them. */
+/* The names end in a NUL and each begins before it, so that each ends within them. */
+static bool names_are_whole(const struct elf *elf)
+{
+	const Elf64_Shdr *names = &elf->names;
+
+	if (names->sh_type != SHT_STRTAB || !names->sh_size || !inside(elf, names->sh_offset, names->sh_size) ||
+	    elf->bytes[names->sh_offset + names->sh_size - 1])
+		return false;
+	for (size_t i = 0; i < elf->header.e_shnum; i++)
+		if (section_at(elf, i).sh_name >= names->sh_size)
+			return false;
+	return true;
+}
+
 static int elf_open(struct elf *elf, const void *object, size_t size)
 {
 	*elf = (struct elf){ .bytes = object, .size = size };
@@ -53,17 +66,12 @@ static int elf_open(struct elf *elf, const void *object, size_t size)
 	    !inside(elf, elf->header.e_shoff, elf->header.e_shnum * sizeof(Elf64_Shdr)))
 		return -EINVAL;
 	elf->names = section_at(elf, elf->header.e_shstrndx);
-	if (elf->names.sh_type != SHT_STRTAB || !elf->names.sh_size ||
-	    !inside(elf, elf->names.sh_offset, elf->names.sh_size) ||
-	    elf->bytes[elf->names.sh_offset + elf->names.sh_size - 1])
-		return -EINVAL;
-	return 0;
+	return names_are_whole(elf) ? 0 : -EINVAL;
 }
 
 static bool is_named(const struct elf *elf, const Elf64_Shdr *section, const char *name)
 {
-	return section->sh_name < elf->names.sh_size &&
-	       !strcmp(elf->bytes + elf->names.sh_offset + section->sh_name, name);
+	return !strcmp(elf->bytes + elf->names.sh_offset + section->sh_name, name);
 }
 
 int amon_object_find_section(const void *object, size_t size, const char *name, const void **data, size_t *length)
