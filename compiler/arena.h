@@ -26,7 +26,7 @@ char *amon_arena_copy(struct amon_arena *arena, const char *text, size_t length)
 char *amon_arena_printf(struct amon_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *amon_arena_vprintf(struct amon_arena *arena, const char *format, va_list arguments);
 
-#define amon_new(arena, type) ((type *)amon_arena_alloc(arena, sizeof(type)))
+#define amon_new(arena, type)          ((type *)amon_arena_alloc(arena, sizeof(type)))
 #define amon_new_array(arena, type, n) ((type *)amon_arena_alloc(arena, sizeof(type) * (n)))
 
 #endif

@@ -33,19 +33,21 @@ struct amon_diagnostics {
 
 void amon_diagnostics_init(struct amon_diagnostics *diagnostics, struct amon_arena *arena);
 
-/** Each adds one diagnostic and returns it, so that a suggestion can be set. The message is one line, lower case, no full stop. */
+/** Each adds one diagnostic and returns it, so that a suggestion can be set. The message is one line, lower case, no
+ * full stop. */
 struct amon_diagnostic *amon_error(struct amon_diagnostics *diagnostics, struct amon_span span, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-struct amon_diagnostic *amon_warning(struct amon_diagnostics *diagnostics, struct amon_span span, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
+struct amon_diagnostic *amon_warning(struct amon_diagnostics *diagnostics, struct amon_span span, const char *format,
+                                     ...) __attribute__((format(printf, 3, 4)));
 /** A note belongs to the diagnostic added before it ("the first definition is here"). */
 struct amon_diagnostic *amon_note(struct amon_diagnostics *diagnostics, struct amon_span span, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 /** The closest of `count` candidates to `word` (Damerau-Levenshtein, at most a third of its length), or NULL. */
 const char *amon_closest(const char *word, const char *const *candidates, size_t count);
 
-/** `file:line:column: error: …`, the line, a caret under the span, the suggestion. Control bytes in the line are shown as `?`. */
+/** `file:line:column: error: …`, the line, a caret under the span, the suggestion. Control bytes in the line are shown
+ * as `?`. */
 void amon_diagnostics_print(const struct amon_diagnostics *diagnostics, FILE *to, bool color);
 /** The same for editors: a JSON array of {file, line, column, end_line, end_column, severity, message, suggestion}. */
 void amon_diagnostics_print_json(const struct amon_diagnostics *diagnostics, FILE *to);

@@ -190,7 +190,7 @@ static const struct amon_schema column_rows[] = {
 	{ "aggregation", AMON_SCHEMA_AGGREGATION, AT(struct amon_export_column, aggregation) },
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
-	POINTER(struct amon_export_column, value, "value", value_rows),
+	POINTER(struct amon_export_column, value, "value", value_rows), // NOLINT(bugprone-sizeof-expression)
 	END,
 };
 

@@ -46,11 +46,28 @@ enum amon_syntax_kind {
 
 enum amon_operator {
 	AMON_OP_NONE,
-	AMON_OP_NOT, AMON_OP_NEGATE, AMON_OP_COMPLEMENT,
-	AMON_OP_OR, AMON_OP_AND,
-	AMON_OP_EQ, AMON_OP_NE, AMON_OP_LT, AMON_OP_GT, AMON_OP_LE, AMON_OP_GE, AMON_OP_IN,
-	AMON_OP_BIT_OR, AMON_OP_BIT_XOR, AMON_OP_BIT_AND, AMON_OP_SHIFT_LEFT, AMON_OP_SHIFT_RIGHT,
-	AMON_OP_ADD, AMON_OP_SUBTRACT, AMON_OP_MULTIPLY, AMON_OP_DIVIDE, AMON_OP_MODULO,
+	AMON_OP_NOT,
+	AMON_OP_NEGATE,
+	AMON_OP_COMPLEMENT,
+	AMON_OP_OR,
+	AMON_OP_AND,
+	AMON_OP_EQ,
+	AMON_OP_NE,
+	AMON_OP_LT,
+	AMON_OP_GT,
+	AMON_OP_LE,
+	AMON_OP_GE,
+	AMON_OP_IN,
+	AMON_OP_BIT_OR,
+	AMON_OP_BIT_XOR,
+	AMON_OP_BIT_AND,
+	AMON_OP_SHIFT_LEFT,
+	AMON_OP_SHIFT_RIGHT,
+	AMON_OP_ADD,
+	AMON_OP_SUBTRACT,
+	AMON_OP_MULTIPLY,
+	AMON_OP_DIVIDE,
+	AMON_OP_MODULO,
 };
 
 /** How an operator is written: "and", "<<". */
@@ -71,10 +88,11 @@ struct amon_syntax {
 	struct amon_span op_span;  /* the operator's token, for UNARY and BINARY */
 	const char *text;          /* NAME, STRING, CALL, SLICE: NUL-terminated */
 	struct amon_name argument; /* the name of a named argument, where this node is one */
-	int64_t integer;           /* two's complement where it was written above 2^63-1; over 2^64-1 is an error of the scanner */
+	int64_t integer; /* two's complement where it was written above 2^63-1; over 2^64-1 is an error of the scanner
+	                  */
 	double decimal;
 	struct amon_address address;
-	uint32_t offset, width;    /* SLICE; width 1 where only an index was written */
+	uint32_t offset, width; /* SLICE; width 1 where only an index was written */
 	struct amon_syntax *left, *middle, *right;
 	struct amon_syntax *arguments; /* CALL, LIST, SET: linked by next */
 	bool grouped;                  /* stood in parentheses, which the span includes */
@@ -97,27 +115,29 @@ struct amon_attributes {
 };
 
 enum amon_statement_kind {
-	AMON_STATEMENT_PROBE,    /* name, help, body */
-	AMON_STATEMENT_SECTION,  /* hooks, name (as …) or none, body */
-	AMON_STATEMENT_LEVEL,    /* name, level, body */
-	AMON_STATEMENT_FEATURE,  /* name, help, body */
-	AMON_STATEMENT_IMPORT,   /* path (value), name (as …) */
-	AMON_STATEMENT_USE,      /* names, members, except */
-	AMON_STATEMENT_WHERE,    /* value */
-	AMON_STATEMENT_LET,      /* name, value (an expression or a SET) */
-	AMON_STATEMENT_PARAM,    /* name, value, attributes.help */
-	AMON_STATEMENT_METRIC,   /* name, value (a CALL), or a fold: fold_type, value = initial, next_value */
-	AMON_STATEMENT_STATE,    /* the same */
-	AMON_STATEMENT_DERIVE,   /* name, value */
-	AMON_STATEMENT_TABLE,    /* name, private, keys, attributes, body */
-	AMON_STATEMENT_EVENTS,   /* name, attributes, keys */
-	AMON_STATEMENT_SOURCE,   /* path (value), body of MAPs */
-	AMON_STATEMENT_MAP_METRIC, AMON_STATEMENT_MAP_TABLE, /* name, map, attributes */
-	AMON_STATEMENT_WINDOW,   /* value, keep, reset */
-	AMON_STATEMENT_CLOCK,    /* word: coarse */
-	AMON_STATEMENT_SAMPLE,   /* value (n), in (m), scaled */
-	AMON_STATEMENT_LIMIT,    /* limits: CALL-less list of named arguments in value->arguments */
-	AMON_STATEMENT_SNAPSHOT, AMON_STATEMENT_RESET,
+	AMON_STATEMENT_PROBE,   /* name, help, body */
+	AMON_STATEMENT_SECTION, /* hooks, name (as …) or none, body */
+	AMON_STATEMENT_LEVEL,   /* name, level, body */
+	AMON_STATEMENT_FEATURE, /* name, help, body */
+	AMON_STATEMENT_IMPORT,  /* path (value), name (as …) */
+	AMON_STATEMENT_USE,     /* names, members, except */
+	AMON_STATEMENT_WHERE,   /* value */
+	AMON_STATEMENT_LET,     /* name, value (an expression or a SET) */
+	AMON_STATEMENT_PARAM,   /* name, value, attributes.help */
+	AMON_STATEMENT_METRIC,  /* name, value (a CALL), or a fold: fold_type, value = initial, next_value */
+	AMON_STATEMENT_STATE,   /* the same */
+	AMON_STATEMENT_DERIVE,  /* name, value */
+	AMON_STATEMENT_TABLE,   /* name, private, keys, attributes, body */
+	AMON_STATEMENT_EVENTS,  /* name, attributes, keys */
+	AMON_STATEMENT_SOURCE,  /* path (value), body of MAPs */
+	AMON_STATEMENT_MAP_METRIC,
+	AMON_STATEMENT_MAP_TABLE, /* name, map, attributes */
+	AMON_STATEMENT_WINDOW,    /* value, keep, reset */
+	AMON_STATEMENT_CLOCK,     /* word: coarse */
+	AMON_STATEMENT_SAMPLE,    /* value (n), in (m), scaled */
+	AMON_STATEMENT_LIMIT,     /* limits: CALL-less list of named arguments in value->arguments */
+	AMON_STATEMENT_SNAPSHOT,
+	AMON_STATEMENT_RESET,
 };
 
 /** `ingress xdp native` */
@@ -142,8 +162,8 @@ struct amon_names {
 
 struct amon_statement {
 	enum amon_statement_kind kind;
-	struct amon_span span;    /* from the keyword to the `;` or the closing brace */
-	struct amon_span head;    /* the same without a body: what a comment in the generated C quotes */
+	struct amon_span span; /* from the keyword to the `;` or the closing brace */
+	struct amon_span head; /* the same without a body: what a comment in the generated C quotes */
 	struct amon_name name, word;
 	struct amon_syntax *value, *next_value;
 	struct amon_name fold_type; /* text NULL unless a fold */
@@ -153,7 +173,10 @@ struct amon_statement {
 	struct amon_names *names, *members;
 	bool except, is_private, scaled, keep, reset;
 	uint64_t sample_in;
-	struct { struct amon_syntax *when, *until; uint64_t when_for, until_for; } level;
+	struct {
+		struct amon_syntax *when, *until;
+		uint64_t when_for, until_for;
+	} level;
 	struct amon_statement *body; /* linked by next */
 	struct amon_statement *next;
 };
@@ -172,17 +195,18 @@ struct amon_file {
 
 /**
  * Parses one source. Errors of syntax go to the diagnostics, and what is healthy around them is in the tree that is
- * returned (never NULL): the parser picks up at the next `;` or `}`. Neither crashes nor hangs on any bytes; an expression or block
- * nested over 200 deep is an error.
+ * returned (never NULL): the parser picks up at the next `;` or `}`. Neither crashes nor hangs on any bytes; an
+ * expression or block nested over 200 deep is an error.
  */
 struct amon_file *amon_parse(struct amon_arena *arena, const struct amon_source *source,
-			     struct amon_diagnostics *diagnostics);
+                             struct amon_diagnostics *diagnostics);
 
 /**
  * The same for the text behind `-e`: a whole file, a section, or what stands in an `ingress` section. The probe that
- * is missing around it is made (named `probe` in the tree's name "command_line"), with spans into the source as it was given.
+ * is missing around it is made (named `probe` in the tree's name "command_line"), with spans into the source as it was
+ * given.
  */
 struct amon_file *amon_parse_fragment(struct amon_arena *arena, const struct amon_source *source,
-				      struct amon_diagnostics *diagnostics);
+                                      struct amon_diagnostics *diagnostics);
 
 #endif

@@ -378,20 +378,20 @@ const char *amon_exports_subtract(const struct amon_exports *exports)
 }
 
 static int copy_table(const struct amon_export_table *table, const struct amon_collected_table *from,
-		      struct amon_collected_table *to)
+                      struct amon_collected_table *to)
 {
 	int error = 0;
 
 	for (uint64_t row = 0; !error && row < from->row_count; row++)
 		error = amon_collected_add(table, to, from->keys + row * table->key_size,
-					   from->records + row * table->record_size);
+		                           from->records + row * table->record_size);
 	if (from->other)
 		memcpy(to->other, from->other, table->record_size);
 	return error;
 }
 
 int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
-			struct amon_collected **copy)
+                        struct amon_collected **copy)
 {
 	struct amon_collected *made = amon_collected_new(exports);
 	int error = made ? 0 : -ENOMEM;
@@ -402,7 +402,7 @@ int amon_collected_copy(const struct amon_exports *exports, const struct amon_co
 		memcpy(made->sections[s].record, collected->sections[s].record, section->record_size);
 		for (uint32_t t = 0; !error && t < section->table_count; t++)
 			error = copy_table(&section->tables[t], &collected->sections[s].tables[t],
-					   &made->sections[s].tables[t]);
+			                   &made->sections[s].tables[t]);
 	}
 	if (error)
 		amon_collected_free(made);

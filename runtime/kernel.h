@@ -16,13 +16,15 @@ struct bpf_object;
 int amon_kernel_check(struct amon_failure *failure);
 /** The line for a refusal with EPERM: it names the capabilities that this process lacks. Returns -EPERM. */
 int amon_kernel_denied(struct amon_failure *failure);
-/** TCX links exist (6.6 and later). The environment variable AMON_NO_TCX=1 denies it, so that tests take the other way. */
+/** TCX links exist (6.6 and later). The environment variable AMON_NO_TCX=1 denies it, so that tests take the other way.
+ */
 bool amon_kernel_has_tcx(void);
 /** A TCX link behind all others (BPF_LINK_CREATE); a file descriptor or -errno. */
 int amon_kernel_tcx_link(int program, int ifindex, bool egress);
 /** Instructions that the verifier processed when it loaded a program; 0 where the kernel does not tell. */
 uint32_t amon_kernel_verified_instructions(int program);
-/** Waits until no program that was running at the call runs any more: it cannot see what was replaced before. 0 or -errno. */
+/** Waits until no program that was running at the call runs any more: it cannot see what was replaced before. 0 or
+ * -errno. */
 int amon_kernel_grace_period(void);
 /** A number for this process's network namespace that no other has or will have; 0 where the kernel does not tell. */
 uint64_t amon_kernel_netns(void);
