@@ -113,12 +113,6 @@ static void run_compile(void *data)
 	module_compile(&((struct task *)data)->job);
 }
 
-static void run_recover(void *data)
-{
-	(void)data;
-	module_recover();
-}
-
 /* `error` is the guard's. */
 static int give_up(struct task *task, int error)
 {
@@ -126,7 +120,7 @@ static int give_up(struct task *task, int error)
 		report_failure(task, "the compiler crashed (%s)", strsignal(error));
 	else
 		report_failure(task, "the compiler took too %s", error == -ETIMEDOUT ? "long" : "much memory");
-	amon_guard_run(run_recover, NULL);
+	module_recover();
 	free(task->job.object);
 	return -EINVAL;
 }

@@ -307,7 +307,7 @@ class Prepare : public llvm::PassInfoMixin<Prepare>
 	}
 };
 
-/* All that a compilation holds; on the heap, so that it can be given back after a crash. */
+/* All that a compilation holds. */
 class Compilation
 {
 	amon_clang_job &job;
@@ -317,7 +317,7 @@ class Compilation
 	llvm::SmallVector<char, 0> object;
 	llvm::LLVMContext context;
 	clang::EmitObjAction action;
-	clang::CompilerInstance clang; /* first to be destroyed: its consumer holds the module */
+	clang::CompilerInstance clang;
 
 	bool configure()
 	{
@@ -382,8 +382,6 @@ class Compilation
 	}
 };
 
-Compilation *current;
-
 void fatal(void *data, const char *reason, bool)
 {
 	auto *job = static_cast<amon_clang_job *>(data);
@@ -405,11 +403,7 @@ void initialize()
 
 extern "C" void amon_clang_recover()
 {
-	Compilation *old = current;
-
 	llvm::remove_fatal_error_handler();
-	current = nullptr; /* before the attempt, which may crash: better leaked than tried again */
-	delete old;
 }
 
 extern "C" void amon_clang_compile(amon_clang_job *job)
@@ -418,7 +412,6 @@ extern "C" void amon_clang_compile(amon_clang_job *job)
 
 	(void)initialized;
 	llvm::install_fatal_error_handler(fatal, job);
-	current = new Compilation(*job);
-	current->run();
-	amon_clang_recover();
+	Compilation(*job).run();
+	llvm::remove_fatal_error_handler();
 }

@@ -27,7 +27,7 @@ typedef void amon_clang_recover_fn(void);
 /** Compiles one job; may crash or call abort(), so run it in amon_guard_run(). One at a time. */
 __attribute__((visibility("default"))) amon_clang_compile_fn amon_clang_compile;
 
-/** After a crash: gives back what the compilation held. May crash too; run it in amon_guard_run(). */
+/** After a crash: takes LLVM's handler back. What the compilation held is lost: to destroy it is not safe any more. */
 __attribute__((visibility("default"))) amon_clang_recover_fn amon_clang_recover;
 
 #ifdef __cplusplus

@@ -24,7 +24,7 @@
 
 #define TICK_MS    20
 #define TIME_LIMIT (60 * 1000)
-#define SIZE_LIMIT (1L << 30)
+#define SIZE_LIMIT (512L << 20)
 
 /* What ends run() at a limit. Not SIGABRT, which abort() too sends from within libc. */
 #define LIMIT_SIGNAL SIGTRAP
@@ -248,6 +248,8 @@ int amon_guard_run(void (*run)(void *), void *data)
 	guard.libc = object_of((uintptr_t)malloc);
 	guard.linker = object_of(getauxval(AT_BASE));
 	error = mprotect(guard.memory, MARGIN_SIZE, PROT_NONE) ? -errno : run_on_thread(&guard);
-	munmap(guard.memory, size);
+	/* What crashed may have left pointers into its stack, in lists of the whole process. */
+	if (!guard.signal)
+		munmap(guard.memory, size);
 	return error;
 }

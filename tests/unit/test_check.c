@@ -139,6 +139,7 @@ static const struct wrong wrong_sections[] = {
 	{ "ingress @xpd { }", "`xdp` or `tc`", "`xdp`" },
 	{ "ingress tc @native { }", "no modes", NULL },
 	{ "egress @xdp { }", "always at TC", NULL },
+	{ "$ingress xdp native { } @ingress xdp generic as b { }", "one mode", NULL },
 	{ "$ingress xdp, @ingress tc { }", "count each packet twice", NULL },
 	{ "$egress, @egress as e { }", "count each packet twice", NULL },
 	{ "probe p { window @5; ingress { } }", "a constant time", NULL },
@@ -806,7 +807,7 @@ static void test_hooks(void **state)
 {
 	const struct amon_probe *probe = must_check(
 	        *state, "probe p { ingress { } ingress xdp as a { } ingress xdp native as b { }"
-	                "ingress xdp generic as c { } ingress tc as d { } egress { } ingress tc, egress { } }");
+	                "ingress xdp as c { } ingress tc as d { } egress { } ingress tc, egress { } }");
 	static const struct {
 		const char *name;
 		enum amon_hook_kind kind;
@@ -816,7 +817,7 @@ static void test_hooks(void **state)
 		{ "ingress", AMON_HOOK_XDP, true, AMON_XDP_ANY },
 		{ "a", AMON_HOOK_XDP, false, AMON_XDP_ANY },
 		{ "b", AMON_HOOK_XDP, false, AMON_XDP_NATIVE },
-		{ "c", AMON_HOOK_XDP, false, AMON_XDP_GENERIC },
+		{ "c", AMON_HOOK_XDP, false, AMON_XDP_ANY },
 		{ "d", AMON_HOOK_TC_INGRESS, false, AMON_XDP_ANY },
 		{ "egress", AMON_HOOK_TC_EGRESS, false, AMON_XDP_ANY },
 		{ "both", AMON_HOOK_TC_INGRESS, false, AMON_XDP_ANY },
@@ -831,6 +832,8 @@ static void test_hooks(void **state)
 		assert_int_equal(section->hooks[0].mode, expected[i].mode);
 		assert_int_equal(section->hook_count, i == 6 ? 2 : 1);
 	}
+	probe = must_check(*state, "probe p { ingress xdp generic { } }");
+	assert_int_equal(probe->sections->hooks[0].mode, AMON_XDP_GENERIC);
 }
 
 static void test_settings(void **state)
