@@ -805,9 +805,9 @@ static void test_wheres(void **state)
 
 static void test_hooks(void **state)
 {
-	const struct amon_probe *probe = must_check(
-	        *state, "probe p { ingress { } ingress xdp as a { } ingress xdp native as b { }"
-	                "ingress xdp as c { } ingress tc as d { } egress { } ingress tc, egress { } }");
+	const struct amon_probe *probe =
+	        must_check(*state, "probe p { ingress { } ingress xdp as a { } ingress xdp native as b { }"
+	                           "ingress xdp as c { } ingress tc as d { } egress { } ingress tc, egress { } }");
 	static const struct {
 		const char *name;
 		enum amon_hook_kind kind;
