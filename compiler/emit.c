@@ -1295,7 +1295,6 @@ static const struct {
 
 static void write_head(struct emitter *e, const char *body)
 {
-	const char *separator = "";
 	bool any = false;
 
 	fprintf(e->out, "/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */\n");
@@ -1335,10 +1334,9 @@ static void write_head(struct emitter *e, const char *body)
 	}
 	if (e->plan->parses || count_causes(e->plan)) {
 		fprintf(e->out, "/* What is wrong with the first header that is not whole */\nenum { WHOLE");
-		separator = ", ";
 		for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
 			if (e->plan->causes[cause])
-				fprintf(e->out, "%s%s", separator, amon_cause_names[cause]);
+				fprintf(e->out, ", %s", amon_cause_names[cause]);
 		fprintf(e->out, " };\n\n");
 	}
 }
@@ -1415,32 +1413,37 @@ static void write_body(struct emitter *e)
 
 #define COLUMNS 120
 
-/* Where a line that is too long may break: behind an operator or a comma. 0: nowhere. */
+/* Where a line that is too long may break: behind an operator, else behind a comma. 0: nowhere. */
 static size_t break_before(const char *line, size_t length)
 {
-	size_t column = 0, at = 0;
+	size_t column = 0, operator_at = 0, comma_at = 0;
 
 	for (size_t i = 0; i < length; i++) {
 		column = line[i] == '\t' ? column / 8 * 8 + 8 : column + 1;
-		if (column > COLUMNS && at)
-			return at;
-		if (i && line[i] == ' ' && strchr("&|,?:+", line[i - 1]))
-			at = i + 1;
+		if (column > COLUMNS && (operator_at || comma_at))
+			return operator_at ? operator_at : comma_at;
+		if (i && line[i] == ' ' && strchr("&|?:+", line[i - 1]))
+			operator_at = i + 1;
+		if (i && line[i] == ' ' && line[i - 1] == ',')
+			comma_at = i + 1;
 	}
-	return column > COLUMNS ? at : 0;
+	return 0;
+}
+
+static bool is_comment(const char *line)
+{
+	return !strncmp(line, "/*", 2) || !strncmp(line, " *", 2);
 }
 
 static void write_wrapped(FILE *out, const char *line, size_t length)
 {
-	size_t tabs = strspn(line, "\t"), at;
-	bool is_comment = length > tabs + 1 && line[tabs] == '/' && line[tabs + 1] == '*';
+	size_t tabs = strspn(line, "\t"), indent = tabs, at;
 
-	while (!is_comment && (at = break_before(line, length))) {
-		fprintf(out, "%.*s\n%.*s\t", (int)at - 1, line, (int)tabs, "\t\t\t\t\t\t\t\t");
+	while (!is_comment(line + tabs) && (at = break_before(line, length))) {
+		fprintf(out, "%.*s\n%.*s\t", (int)at - 1, line, (int)indent, "\t\t\t\t\t\t\t\t");
 		line += at;
 		length -= at;
-		/* what follows stands one step further in */
-		tabs = tabs < 7 ? tabs : 7;
+		tabs = 0;
 	}
 	fprintf(out, "%.*s\n", (int)length, line);
 }

@@ -187,10 +187,11 @@ static const struct amon_schema column_rows[] = {
 	STRUCT(struct amon_export_column, type, "type", type_rows),
 	FACTOR(struct amon_export_column, divisor, "divisor"),
 	FACTOR(struct amon_export_column, multiplier, "multiplier"),
-	{ "aggregation", AMON_SCHEMA_AGGREGATION, AT(struct amon_export_column, aggregation) },
+	{ "aggregation", AMON_SCHEMA_AGGREGATION,
+	  AT(struct amon_export_column, aggregation) }, // NOLINT(bugprone-sizeof-expression)
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
-	POINTER(struct amon_export_column, value, "value", value_rows), // NOLINT(bugprone-sizeof-expression)
+	POINTER(struct amon_export_column, value, "value", value_rows),
 	END,
 };
 

@@ -664,7 +664,7 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 		plan_section(plan, &plan->sections[i], &globals, diagnostics);
 	}
 	if (plan->map_count > AMON_MAX_MAPS)
-		amon_error(diagnostics, probe->sections->span, "the probe needs %u maps; a program may use %u",
-		           plan->map_count, AMON_MAX_MAPS);
+		amon_error(diagnostics, plan->sections[0].section->span,
+		           "the probe needs %u maps; a program may use %u", plan->map_count, AMON_MAX_MAPS);
 	return diagnostics->errors > errors ? NULL : plan;
 }

@@ -45,14 +45,13 @@ static struct block block_of(struct amon_arena *arena, const struct amon_plan_ta
                              const struct amon_plan_record *record, const struct amon_columns *metrics,
                              const struct amon_columns *derives)
 {
-	uint32_t keys = table ? table->key_count : 0, count = keys + (metrics ? metrics->count : 0) + derives->count;
+	uint32_t keys = table ? table->key_count : 0, count = keys + metrics->count + derives->count;
 	struct block block = { amon_new_array(arena, struct place, count + 1), count };
 	struct place *to = block.places;
 
 	for (uint32_t i = 0; i < keys; i++)
 		*to++ = (struct place){ table->keys[i].column, NULL, &table->keys[i] };
-	if (metrics)
-		to = next_of(metrics, record, to);
+	to = next_of(metrics, record, to);
 	next_of(derives, NULL, to);
 	qsort(block.places + keys, count - keys, sizeof(*block.places), compare_places);
 	return block;
@@ -259,9 +258,10 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 
 static void builder_init(struct builder *b)
 {
+	static const struct amon_columns none;
 	const struct amon_plan *plan = b->plan;
 
-	b->probe = block_of(b->arena, NULL, NULL, NULL, &plan->probe->derives);
+	b->probe = block_of(b->arena, NULL, NULL, &none, &plan->probe->derives);
 	b->sections = amon_new_array(b->arena, struct block, plan->section_count + 1);
 	b->tables = amon_new_array(b->arena, struct block *, plan->section_count + 1);
 	for (uint32_t s = 0; s < plan->section_count; s++) {

@@ -311,7 +311,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 			size = 8 + h->length * 4;
 		if (c->proto == 44) {
 			size = 8;
-			c->fragment = h->offset_flags & htons(0xfff9);
+			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
 			c->later = h->offset_flags & htons(0xfff8);
 		}
 		c->proto = h->next_header;
@@ -430,10 +430,16 @@ struct {
 	__type(value, __u32);
 } amon_next SEC(".maps");
 
-/* Toward zero. eBPF before cpu v4 divides without sign only, and x / 0 is 0 there: callers look at y. */
+/* x / 0 has no value, which callers see by y; C must not assume that it does not happen. */
+static __always_inline __u64 quotient(__u64 x, __u64 y)
+{
+	return y ? x / y : 0;
+}
+
+/* Toward zero; eBPF before cpu v4 divides without sign only. */
 static __always_inline __s64 divide(__s64 x, __s64 y)
 {
-	__u64 q = (x < 0 ? -(__u64)x : (__u64)x) / (y < 0 ? -(__u64)y : (__u64)y);
+	__u64 q = quotient(x < 0 ? -(__u64)x : (__u64)x, y < 0 ? -(__u64)y : (__u64)y);
 
 	return (x < 0) != (y < 0) ? -q : q;
 }

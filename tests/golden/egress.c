@@ -324,7 +324,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 			size = 8 + h->length * 4;
 		if (c->proto == 44) {
 			size = 8;
-			c->fragment = h->offset_flags & htons(0xfff9);
+			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
 			c->later = h->offset_flags & htons(0xfff8);
 		}
 		c->proto = h->next_header;
@@ -519,6 +519,19 @@ struct {
 	__type(value, struct egress_metrics);
 } egress_metrics SEC(".maps");
 
+/*
+ * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
+ * on with a copy of which the verifier does not know that it is bounded.
+ */
+static __always_inline __u64 at_most(__u64 index, __u64 last)
+{
+	asm volatile("" : "+r"(index));
+	if (index > last)
+		index = last;
+	asm volatile("" : "+r"(index));
+	return index;
+}
+
 /* 1 where x > edge, else 0, without a branch: the verifier would follow both ways of each. (Hacker's Delight, 2-12) */
 static __always_inline __u64 above(__s64 x, __s64 edge)
 {
@@ -568,12 +581,10 @@ __noinline __u32 count_egress_once(const volatile struct packet *p)
 		return 0;
 	/* metric buffers = histogram(frame.segments, [1, 2, 4, 8, 16, 32, 64]); */
 	const __s64 x1 = p->segments;
-	__u64 b1 = above(x1, 1) + above(x1, 2) + above(x1, 4) + above(x1, 8) + above(x1, 16) + above(x1, 32) +
+	const __u64 b1 = above(x1, 1) + above(x1, 2) + above(x1, 4) + above(x1, 8) + above(x1, 16) + above(x1, 32) +
 		above(x1, 64);
 	m->buffers += (__u64)x1 * p->weight;
-	if (b1 > 7)
-		b1 = 7;
-	m->buffers_buckets[b1] += p->weight;
+	m->buffers_buckets[at_most(b1, 7)] += p->weight;
 	return 0;
 }
 

@@ -322,7 +322,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 			size = 8 + h->length * 4;
 		if (c->proto == 44) {
 			size = 8;
-			c->fragment = h->offset_flags & htons(0xfff9);
+			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
 			c->later = h->offset_flags & htons(0xfff8);
 		}
 		c->proto = h->next_header;

@@ -388,9 +388,9 @@ static __always_inline void count_ingress_networks(const struct packet *p, struc
 
 	ledger_add(&m->networks_selected, 1, p->frame_len);
 	__builtin_memset(&key, 0, sizeof(key));
-	const __be32 x1[4] = { p->net_src[0] & (p->net_version == 4 ? htonl(0xffffff00) : htonl(0xffffffff)),
-		p->net_src[1] & (p->net_version == 4 ? htonl(0x00000000) : htonl(0xffff0000)), p->net_src[2] & htonl(0x00000000),
-		p->net_src[3] & htonl(0x00000000) };
+	const __be32 x1[4] = { p->net_src[0] & (p->net_version == 4 ? htonl(0xffffff00) :
+		htonl(0xffffffff)), p->net_src[1] & (p->net_version == 4 ? htonl(0x00000000) : htonl(0xffff0000)), p->net_src[2] &
+		htonl(0x00000000), p->net_src[3] & htonl(0x00000000) };
 	__builtin_memcpy(key.network, (const void *)x1, 16);
 	key.net_version = p->net_version;
 	row = bpf_map_lookup_elem(&ingress_networks_rows, &key);

@@ -136,6 +136,19 @@ static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
 	*has = 1;
 }
 
+/*
+ * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
+ * on with a copy of which the verifier does not know that it is bounded.
+ */
+static __always_inline __u64 at_most(__u64 index, __u64 last)
+{
+	asm volatile("" : "+r"(index));
+	if (index > last)
+		index = last;
+	asm volatile("" : "+r"(index));
+	return index;
+}
+
 /* Bits that x needs, 0 for 0, without a branch: smear the highest one down, count. (Hacker's Delight, 5-1) */
 static __always_inline __u64 bit_length(__u64 x)
 {
@@ -202,18 +215,14 @@ static __always_inline void count_ingress(const struct packet *p)
 	add_square(m->spread_squares, x1, 1);
 	/* metric log = histogram(frame.len, log2) unit bytes; */
 	const __s64 x2 = p->frame_len;
-	__u64 b2 = bucket_log2(x2);
+	const __u64 b2 = bucket_log2(x2);
 	m->log += x2;
-	if (b2 > 63)
-		b2 = 63;
-	m->log_buckets[b2]++;
+	m->log_buckets[at_most(b2, 63)]++;
 	/* metric fine = histogram(frame.len, loglinear(2)) unit bytes; */
 	const __s64 x3 = p->frame_len;
-	__u64 b3 = bucket_loglinear(x3, 2);
+	const __u64 b3 = bucket_loglinear(x3, 2);
 	m->fine += x3;
-	if (b3 > 247)
-		b3 = 247;
-	m->fine_buckets[b3]++;
+	m->fine_buckets[at_most(b3, 247)]++;
 }
 
 static __always_inline void sections_xdp(struct packet *p)

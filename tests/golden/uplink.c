@@ -307,6 +307,19 @@ struct {
 	__type(value, __u32);
 } amon_next SEC(".maps");
 
+/*
+ * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
+ * on with a copy of which the verifier does not know that it is bounded.
+ */
+static __always_inline __u64 at_most(__u64 index, __u64 last)
+{
+	asm volatile("" : "+r"(index));
+	if (index > last)
+		index = last;
+	asm volatile("" : "+r"(index));
+	return index;
+}
+
 /* 1 where x > edge, else 0, without a branch: the verifier would follow both ways of each. (Hacker's Delight, 2-12) */
 static __always_inline __u64 above(__s64 x, __s64 edge)
 {
@@ -338,11 +351,10 @@ __noinline __u32 count_ingress(const volatile struct packet *p)
 		m->multicast += p->weight;
 	/* metric frame_size = histogram(frame.len, [64, 128, 256, 512, 1024, 1518]) unit bytes; */
 	const __s64 x1 = p->frame_len;
-	__u64 b1 = above(x1, 64) + above(x1, 128) + above(x1, 256) + above(x1, 512) + above(x1, 1024) + above(x1, 1518);
+	const __u64 b1 = above(x1, 64) + above(x1, 128) + above(x1, 256) + above(x1, 512) + above(x1, 1024) +
+		above(x1, 1518);
 	m->frame_size += (__u64)x1 * p->weight;
-	if (b1 > 6)
-		b1 = 6;
-	m->frame_size_buckets[b1] += p->weight;
+	m->frame_size_buckets[at_most(b1, 6)] += p->weight;
 	return 0;
 }
 

@@ -346,6 +346,19 @@ struct {
 	__type(value, struct ingress_metrics);
 } ingress_metrics SEC(".maps");
 
+/*
+ * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
+ * on with a copy of which the verifier does not know that it is bounded.
+ */
+static __always_inline __u64 at_most(__u64 index, __u64 last)
+{
+	asm volatile("" : "+r"(index));
+	if (index > last)
+		index = last;
+	asm volatile("" : "+r"(index));
+	return index;
+}
+
 /* 1 where x > edge, else 0, without a branch: the verifier would follow both ways of each. (Hacker's Delight, 2-12) */
 static __always_inline __u64 above(__s64 x, __s64 edge)
 {
@@ -395,11 +408,9 @@ __noinline __u32 count_ingress_vlans(const volatile struct packet *p, struct ing
 	}
 	/* metric size = histogram(frame.len, linear(0, 1536, 64)) unit bytes; */
 	const __s64 x1 = p->frame_len;
-	__u64 b1 = bucket_linear(x1, 0, 64);
+	const __u64 b1 = bucket_linear(x1, 0, 64);
 	row->size += (__u64)x1 * p->weight;
-	if (b1 > 25)
-		b1 = 25;
-	row->size_buckets[b1] += p->weight;
+	row->size_buckets[at_most(b1, 25)] += p->weight;
 	return 0;
 }
 
