@@ -237,6 +237,53 @@ static const struct amon_field *first_row(const struct amon_field *field)
 	return field;
 }
 
+/* The value is absent in every packet that has one of the layers. */
+static bool is_absent_with(const struct amon_value *value, uint32_t layers)
+{
+	if (value->kind == AMON_VALUE_FIELD)
+		return amon_layers_exclude(value->field->layers, layers);
+	if (value->kind == AMON_VALUE_BINARY && value->type.base != AMON_BASE_BOOL)
+		return is_absent_with(value->left, layers) || is_absent_with(value->right, layers);
+	return false;
+}
+
+/* The condition holds for no packet that has one of the layers. */
+static bool rules_out(const struct amon_value *where, uint32_t layers)
+{
+	if (!where)
+		return false;
+	if (where->kind == AMON_VALUE_PROTOCOL)
+		return amon_layers_exclude(where->layers, layers);
+	if (where->kind == AMON_VALUE_FIELD)
+		return is_absent_with(where, layers);
+	if (where->kind == AMON_VALUE_IN)
+		return is_absent_with(where->left, layers);
+	if (where->kind != AMON_VALUE_BINARY)
+		return false;
+	if (where->op == AMON_OP_OR)
+		return rules_out(where->left, layers) && rules_out(where->right, layers);
+	if (where->op == AMON_OP_AND)
+		return rules_out(where->left, layers) || rules_out(where->right, layers);
+	/* a comparison is false where either side is absent */
+	return is_absent_with(where->left, layers) || is_absent_with(where->right, layers);
+}
+
+/* Layers that every section's `where` rules out: to walk them would be for nothing. */
+static uint32_t ruled_out(const struct amon_probe *probe)
+{
+	uint32_t layers = 0;
+
+	for (int layer = 0; layer < AMON_LAYER_COUNT; layer++) {
+		const struct amon_section *section = probe->sections;
+
+		while (section && rules_out(section->where, AMON_LAYER_BIT(layer)))
+			section = section->next;
+		if (!section)
+			layers |= AMON_LAYER_BIT(layer);
+	}
+	return layers;
+}
+
 static void plan_walk(struct amon_plan *plan)
 {
 	uint32_t walked = plan->layers;
@@ -255,6 +302,7 @@ static void plan_walk(struct amon_plan *plan)
 	for (int layer = AMON_LAYER_COUNT - 1; layer >= 0; layer--)
 		if (walked & AMON_LAYER_BIT(layer))
 			walked |= amon_layer_below(layer);
+	walked &= ~ruled_out(plan->probe);
 	/* what lies behind tags and labels is found by walking them */
 	if (walked & (NET | BIT(ARP)))
 		walked |= BIT(VLAN);

@@ -58,7 +58,7 @@ enum {
 
 /* What is wrong with the first header that is not whole */
 enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
-	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED, OVERSIZED };
+	TCP_TRUNCATED, TCP_LENGTH, UDP_TRUNCATED, SCTP_TRUNCATED, OVERSIZED };
 
 struct counter {
 	__u64 packets, bytes;
@@ -263,75 +263,6 @@ static __always_inline __u32 ipv4(struct cursor *c)
 	return 0;
 }
 
-struct ipv6 {
-	__be32 version_flow;
-	__be16 payload_len;
-	__u8 next_header, hop_limit;
-	__be32 saddr[4], daddr[4];
-};
-
-static __always_inline __u32 ipv6(struct cursor *c)
-{
-	struct ipv6 copy;
-	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
-
-	if (!h)
-		return IP_TRUNCATED;
-	if (ntohl(h->version_flow) >> 28 != 6)
-		return IP_HEADER;
-	c->length = ntohs(h->payload_len) + sizeof(*h);
-	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
-	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
-	c->proto = h->next_header;
-	c->fragment = c->later = 0;
-	c->at += sizeof(*h);
-	return 0;
-}
-
-struct extension {
-	__u8 next_header, length;
-	__be16 offset_flags;
-	__be32 id;
-};
-
-/* Hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6 (RFC 7045). */
-static __always_inline bool is_extension(__u8 proto)
-{
-	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60 || proto == 135 ||
-	       proto == 139 || proto == 140;
-}
-
-/* Eight extension headers at most. */
-static __always_inline __u32 extensions(struct cursor *c)
-{
-	__u32 i;
-
-	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
-		struct extension copy;
-		const struct extension *h;
-		__u32 size;
-
-		c->at = forget(c, c->at);
-		if (c->at + sizeof(*h) > c->limit)
-			return EXTENSION_TRUNCATED;
-		h = header(c, c->at, &copy, sizeof(copy));
-		if (!h)
-			return EXTENSION_TRUNCATED;
-		size = 8 + h->length * 8;
-		if (c->proto == 51)
-			size = 8 + h->length * 4;
-		if (c->proto == 44) {
-			size = 8;
-			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
-			c->later = h->offset_flags & htons(0xfff8);
-		}
-		c->proto = h->next_header;
-		c->at += size;
-	}
-	c->at = forget(c, c->at);
-	return 0;
-}
-
 struct tcp {
 	__be16 source, dest;
 	__be32 seq, ack_seq;
@@ -418,19 +349,12 @@ static __always_inline __u32 parse(struct cursor *c)
 			return cause;
 		c->at = forget(c, c->at);
 	}
-	if (c->type == 0x0800)
-		cause = ipv4(c);
-	else if (c->type == 0x86dd)
-		cause = ipv6(c);
-	else
+	if (c->type != 0x0800)
 		return WHOLE;
+	cause = ipv4(c);
 	if (cause)
 		return cause;
 	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
-	if (c->type == 0x86dd && is_extension(c->proto))
-		cause = extensions(c);
-	if (cause)
-		return cause;
 	if (c->later) {
 		return WHOLE;
 	}
@@ -503,7 +427,7 @@ struct {
 
 struct ingress_metrics {
 	struct counter seen, selected;
-	struct counter malformed[13];
+	struct counter malformed[12];
 	struct counter flows_selected;
 	struct counter flows_in_rows;
 	struct counter flows_other;
@@ -606,7 +530,7 @@ static __always_inline void count_ingress(const struct packet *p)
 		return;
 	ledger_add(&m->seen, 1, p->frame_len);
 	cause = p->cause - 1;
-	if (cause < 13)
+	if (cause < 12)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	/* where ip */
 	if (!(p->layers & IPV4))
