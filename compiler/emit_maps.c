@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emit_internal.h"
+
+static const char *value_type(const struct amon_plan_metric *metric)
+{
+	const struct amon_aggregation *aggregation = metric->column->aggregation;
+	enum amon_base base = metric->column->argument ? metric->column->argument->type.base : AMON_BASE_INT;
+
+	if (metric->layout.value_size != 8)
+		return amon_plan_c_type(base, metric->layout.value_size);
+	/* what is compared has a sign; what is added wraps */
+	if (aggregation->merge == AMON_MERGE_MIN || aggregation->merge == AMON_MERGE_MAX)
+		return "__s64";
+	return "__u64";
+}
+
+static void write_record_members(FILE *out, const struct amon_plan_record *record)
+{
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		const struct amon_plan_metric *metric = &record->metrics[i];
+
+		if (metric->layout.value != UINT32_MAX)
+			emit_member(out, value_type(metric), metric->member);
+		if (metric->count)
+			emit_member(out, "__u64", metric->count);
+		if (metric->squares)
+			emit_member(out, "__u64[2]", metric->squares);
+		if (metric->time)
+			emit_member(out, "__u64", metric->time);
+		if (metric->buckets)
+			fprintf(out, "\t__u64 %s[%u];\n", metric->buckets, metric->layout.bucket_count);
+	}
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		if (record->metrics[i].has)
+			emit_member(out, "__u8", record->metrics[i].has);
+		if (record->metrics[i].version)
+			emit_member(out, "__u8", record->metrics[i].version);
+	}
+}
+
+static void write_key_struct(struct emitter *e, const struct amon_plan_table *table)
+{
+	fprintf(e->out, "struct %s {\n", table->key_tag);
+	for (uint32_t i = 0; i < table->key_count; i++)
+		emit_member(e->out,
+		            amon_plan_c_type(table->laid_out[i]->column->value->type.base, table->laid_out[i]->size),
+		            table->laid_out[i]->member);
+	if (table->version != UINT32_MAX)
+		emit_member(e->out, "__u8", "net_version");
+	if (table->key_size > table->key_used)
+		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
+	fprintf(e->out, "};\n\n");
+}
+
+static void write_table_maps(struct emitter *e, const struct amon_plan_table *table)
+{
+	const char *row = amon_arena_printf(e->arena, "struct %s", table->record.tag);
+
+	write_key_struct(e, table);
+	fprintf(e->out, "struct %s {\n", table->record.tag);
+	write_record_members(e->out, &table->record);
+	if (!table->record.metric_count)
+		fprintf(e->out, "\t__u64 unused;\n");
+	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
+	emit_map(e->out, table->map, "PERCPU_HASH", amon_arena_printf(e->arena, "struct %s", table->key_tag), row,
+	         table->table->size);
+	if (table->other_map)
+		emit_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);
+}
+
+void emit_section_maps(struct emitter *e, const struct amon_plan_section *section)
+{
+	for (uint32_t i = 0; i < section->table_count; i++)
+		write_table_maps(e, &section->tables[i]);
+	fprintf(e->out, "struct %s {\n\tstruct counter %s, %s;\n", section->record.tag, section->seen_member,
+	        section->selected_member);
+	if (section->malformed_member)
+		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, emit_count_causes(e->plan));
+	for (uint32_t i = 0; i < section->table_count; i++)
+		for (int c = 0; c < AMON_LEDGER_COUNT; c++)
+			if (section->tables[i].counters[c])
+				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
+	write_record_members(e->out, &section->record);
+	fprintf(e->out, "};\n\n");
+	emit_map(e->out, section->map, "PERCPU_ARRAY", "__u32",
+	         amon_arena_printf(e->arena, "struct %s", section->record.tag), 1);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emit_internal.h"
+
+/* More edges than this are searched in a table. */
+#define EDGES_INLINE 16
+
+static const char *weight(const struct scope *s)
+{
+	return s->section->weighted ? "p->weight" : "1";
+}
+
+/* value × weight, to be added to a sum that wraps. */
+static const char *weighed(struct amon_writer *w, const struct scope *s, struct amon_c value)
+{
+	if (!s->section->weighted)
+		return value.text;
+	return amon_arena_printf(w->arena, "(__u64)%s * p->weight", amon_c_tight(w, value));
+}
+
+static void write_count(struct amon_writer *w, const struct scope *s, const char *member)
+{
+	if (s->section->weighted)
+		amon_write(w, "%s->%s += p->weight;\n", s->record, member);
+	else
+		amon_write(w, "%s->%s++;\n", s->record, member);
+}
+
+static void write_sum(struct amon_writer *w, const struct scope *s, const char *member, struct amon_c value)
+{
+	amon_write(w, "%s->%s += %s;\n", s->record, member, weighed(w, s, value));
+}
+
+static const char *edges_table(struct emitter *e, const struct amon_buckets *buckets, uint32_t size)
+{
+	const char *name = amon_arena_printf(e->arena, "edges_%u", ++e->tables);
+
+	fprintf(e->edges, "static const __s64 %s[%u] = {", name, size);
+	for (uint32_t i = 0; i < size; i++)
+		fprintf(e->edges, "%s%lldll,", i % 8 ? " " : "\n\t",
+		        i < buckets->edge_count ? (long long)buckets->edges[i] : (long long)INT64_MAX);
+	fprintf(e->edges, "\n};\n");
+	return name;
+}
+
+static const char *bucket_of(struct amon_writer *w, struct emitter *e, const struct amon_buckets *b, const char *x)
+{
+	char *text = NULL;
+	uint32_t size = 2;
+
+	switch (b->kind) {
+	case AMON_BUCKETS_LOG2:
+		return amon_arena_printf(w->arena, "bucket_log2(%s)", x);
+	case AMON_BUCKETS_LOGLINEAR:
+		return amon_arena_printf(w->arena, "bucket_loglinear(%s, %u)", x, b->bits);
+	case AMON_BUCKETS_LINEAR:
+		return amon_arena_printf(w->arena, "bucket_linear(%s, %s, %s)", x, amon_c_number(w, b->low).text,
+		                         amon_c_number(w, b->step).text);
+	default:
+		break;
+	}
+	if (b->edge_count > EDGES_INLINE) {
+		while (size <= b->edge_count)
+			size *= 2;
+		return amon_arena_printf(w->arena, "bucket_edges(%s, %s, %u)", x, edges_table(e, b, size), size);
+	}
+	for (uint32_t i = 0; i < b->edge_count; i++)
+		text = amon_arena_printf(w->arena, "%s%sabove(%s, %s)", text ? text : "", text ? " + " : "", x,
+		                         amon_c_number(w, b->edges[i]).text);
+	return text;
+}
+
+static void write_histogram(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                            struct amon_c value)
+{
+	uint32_t last = metric->layout.bucket_count - 1;
+	const char *x = amon_arena_printf(w->arena, "x%u", ++*w->temporaries);
+	const char *bucket = amon_arena_printf(w->arena, "b%u", *w->temporaries);
+
+	amon_write(w, "const __s64 %s = %s;\n", x, value.text);
+	amon_write(w, "const __u64 %s = %s;\n", bucket, bucket_of(w, s->e, &metric->column->buckets, x));
+	write_sum(w, s, metric->member, (struct amon_c){ x, 100 });
+	write_count(w, s, amon_arena_printf(w->arena, "%s[at_most(%s, %u)]", metric->buckets, bucket, last));
+}
+
+static bool is_address(const struct amon_value *value)
+{
+	return value->type.base == AMON_BASE_MAC || value->type.base == AMON_BASE_IPV6 ||
+	       value->type.base == AMON_BASE_NET;
+}
+
+void emit_copy(struct amon_writer *w, const char *to, const struct amon_value *value, struct amon_c text)
+{
+	if (is_address(value))
+		amon_write(w, "__builtin_memcpy(%s, (const void *)%s, %u);\n", to, text.text,
+		           amon_value_size(value->type.base));
+	else
+		amon_write(w, "%s = %s;\n", to, text.text);
+}
+
+/* first(), last(): the value is put in where this packet is earlier, or later, than what is there. */
+static void write_by_time(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                          struct amon_c value)
+{
+	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
+
+	if (!metric->time) {
+		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record,
+		           metric->has);
+		return;
+	}
+	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->time))%s\n", test, s->record, metric->time, s->record, metric->has,
+	           metric->version ? " {" : "");
+	w->indent++;
+	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->column->argument, value);
+	if (metric->version)
+		amon_write(w, "%s->%s = p->net_version;\n", s->record, metric->version);
+	w->indent--;
+	if (metric->version)
+		amon_write(w, "}\n");
+}
+
+static void write_update(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                         struct amon_c value)
+{
+	const struct amon_aggregation *aggregation = metric->column->aggregation;
+	const char *r = s->record, *member = metric->member;
+
+	if (aggregation->finish == AMON_FINISH_HISTOGRAM) {
+		write_histogram(w, s, metric, value);
+	} else if (aggregation->parts & AMON_PART_TIME) {
+		write_by_time(w, s, metric, value);
+	} else if (aggregation->merge == AMON_MERGE_MIN || aggregation->merge == AMON_MERGE_MAX) {
+		amon_write(w, "%s(&%s->%s, &%s->%s, %s);\n",
+		           aggregation->merge == AMON_MERGE_MIN ? "lowest" : "highest", r, member, r, metric->has,
+		           value.text);
+	} else if (aggregation->merge == AMON_MERGE_OR) {
+		amon_write(w, "%s->%s |= %s;\n", r, member, value.text);
+		amon_write(w, "%s->%s = 1;\n", r, metric->has);
+	} else if (aggregation->merge == AMON_MERGE_AND) {
+		amon_write(w, "%s->%s = %s->%s ? %s->%s & %s : (__u64)%s;\n", r, member, r, metric->has, r, member,
+		           amon_c_tight(w, value), amon_c_tight(w, value));
+		amon_write(w, "%s->%s = 1;\n", r, metric->has);
+	} else if (aggregation->parts & AMON_PART_SQUARES) {
+		const char *x = amon_c_once(
+		        w, (struct amon_c){ amon_arena_printf(w->arena, "(__s64)%s", amon_c_tight(w, value)), 0 });
+
+		write_sum(w, s, member, (struct amon_c){ x, 100 });
+		write_count(w, s, metric->count);
+		amon_write(w, "add_square(%s->%s, %s, %s);\n", r, metric->squares, x, weight(s));
+	} else if (aggregation->parts & AMON_PART_VALUE) {
+		write_sum(w, s, member, value);
+		if (metric->count)
+			write_count(w, s, metric->count);
+	} else {
+		write_count(w, s, metric->count);
+	}
+}
+
+/* A metric: its `where` lets the packet through, and its argument has a value. */
+void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric)
+{
+	const struct amon_column *column = metric->column;
+	struct amon_c when = { NULL, 100 };
+	struct amon_c_value value = { { NULL, 100 }, { NULL, 100 } };
+	struct lines body, update;
+	struct amon_writer inner, innermost;
+
+	emit_comment(s->e, w->out, w->indent, column->span);
+	if (column->where)
+		when = amon_c_condition(w, column->where);
+	inner = emit_open_lines(w, &body);
+	amon_c_learn(&inner, column->where);
+	if (column->argument)
+		value = amon_c_value(&inner, column->argument);
+	fflush(inner.out);
+	if (body.size && value.when.text) {
+		/* the presence of what needs variables is asked behind them */
+		innermost = emit_open_lines(&inner, &update);
+		write_update(&innermost, s, metric, value.value);
+		emit_close_lines(&inner, &innermost, value.when, &update);
+	} else {
+		when = amon_c_and(w, when, value.when);
+		write_update(&inner, s, metric, value.value);
+	}
+	emit_close_lines(w, &inner, when, &body);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "emit_internal.h"
+
+/* Functions that are verified apart hold so many metrics at most: jumps in eBPF have 16 bits. */
+#define METRICS_A_FUNCTION 64
+
+/* The section's functions are verified apart, or drawn into the program. */
+static const char *linkage(const struct amon_plan_section *section)
+{
+	return section->shared ? "__noinline __u32" : "static __always_inline void";
+}
+
+static const char *packet_type(const struct amon_plan_section *section)
+{
+	return section->shared ? "const volatile struct packet" : "const struct packet";
+}
+
+static void write_leave(struct amon_writer *w, const struct amon_plan_section *section)
+{
+	amon_write(w, section->shared ? "return 0;\n" : "return;\n");
+}
+
+static struct amon_writer begin_body(struct emitter *e, unsigned int *temporaries)
+{
+	struct amon_writer w = { .arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries };
+
+	*temporaries = 0;
+	return w;
+}
+
+static void learn_section(struct amon_writer *w, const struct amon_section *section)
+{
+	amon_c_learn(w, section->where);
+}
+
+static void learn_table(struct amon_writer *w, const struct amon_table *table)
+{
+	learn_section(w, table->section);
+	amon_c_learn(w, table->where);
+	for (const struct amon_column *key = table->keys.first; key; key = key->next)
+		if (!key->port_key)
+			amon_c_learn_present(w, key->value);
+}
+
+static uint32_t count_kind(const struct amon_plan_record *record, bool once, bool split)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		count += !split || record->metrics[i].column->once == once;
+	return count;
+}
+
+/* Metrics from `from` on, until `most` are written; where the section runs at TC, those that see a super-packet once or
+ * the others. */
+static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_record *record,
+                              uint32_t from, uint32_t most, bool once)
+{
+	uint32_t i = from;
+
+	for (; i < record->metric_count && most; i++)
+		if (!s->section->weighted || record->metrics[i].column->once == once) {
+			emit_metric(w, s, &record->metrics[i]);
+			most--;
+		}
+	return i;
+}
+
+/* Metrics beyond what one function holds go to functions of their own, written before it. Returns how many there are.
+ */
+static uint32_t write_overflow_functions(struct emitter *e, const struct amon_plan_section *section,
+                                         const char *function, const struct amon_plan_record *record,
+                                         const struct amon_table *table, const char *pointer)
+{
+	uint32_t from = 0, number = 0, skipped = METRICS_A_FUNCTION;
+	unsigned int temporaries;
+
+	if (!section->shared || count_kind(record, false, section->weighted) <= METRICS_A_FUNCTION)
+		return 0;
+	for (; from < record->metric_count && skipped; from++)
+		skipped -= !section->weighted || !record->metrics[from].column->once;
+	while (from < record->metric_count) {
+		struct amon_writer w = begin_body(e, &temporaries);
+		struct scope s = { e, section, pointer };
+
+		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number,
+		        packet_type(section), record->tag, pointer);
+		amon_write(&w, "if (!p || !%s)\n\t\treturn 0;\n", pointer);
+		if (table)
+			learn_table(&w, table);
+		else
+			learn_section(&w, section->section);
+		from = write_metrics(&w, &s, record, from, METRICS_A_FUNCTION, false);
+		fprintf(e->out, "\treturn 0;\n}\n\n");
+	}
+	return number;
+}
+
+static void call_overflow_functions(struct amon_writer *w, const char *function, uint32_t count, const char *pointer)
+{
+	for (uint32_t i = 1; i <= count; i++)
+		amon_write(w, "%s_%u(p, %s);\n", function, i, pointer);
+}
+
+static void write_where(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_value *where)
+{
+	struct amon_c condition;
+
+	if (!where)
+		return;
+	if (*emit_quote(w->arena, where->span))
+		amon_write(w, "/* where %s */\n", emit_quote(w->arena, where->span));
+	condition = amon_c_condition(w, where);
+	amon_write(w, "if (!%s)\n", amon_c_tight(w, condition));
+	w->indent++;
+	write_leave(w, section);
+	w->indent--;
+	amon_c_learn(w, where);
+}
+
+static void write_ledger(struct amon_writer *w, const struct amon_plan_section *section, const char *member)
+{
+	amon_write(w, "ledger_add(&m->%s, %s, p->frame_len);\n", member, section->weighted ? "p->weight" : "1");
+}
+
+/* --- tables */
+
+static void write_key_part(struct amon_writer *w, const struct amon_plan_key *key, struct amon_c text)
+{
+	const char *to = amon_arena_printf(w->arena, "key.%s", key->member);
+
+	emit_copy(w, to, key->column->value, text);
+}
+
+/* Fills the key; a packet without one makes no row. */
+static void write_key(struct amon_writer *w, const struct amon_plan_section *section,
+                      const struct amon_plan_table *table, bool once)
+{
+	struct amon_c_value *values = amon_new_array(w->arena, struct amon_c_value, table->key_count + 1);
+	struct amon_c there = { NULL, 100 };
+	struct lines lines;
+	struct amon_writer inner;
+
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		values[i] = amon_c_value(w, table->keys[i].column->value);
+		if (table->keys[i].column->port_key)
+			continue;
+		there = amon_c_and(w, there, values[i].when);
+		amon_c_learn_present(w, table->keys[i].column->value);
+	}
+	if (there.text) {
+		inner = emit_open_lines(w, &lines);
+		if (!once)
+			write_ledger(&inner, section, table->counters[AMON_LEDGER_NO_KEY]);
+		write_leave(&inner, section);
+		emit_close_lines(w, &inner,
+		                 (struct amon_c){ amon_arena_printf(w->arena, "!%s", amon_c_tight(w, there)), 100 },
+		                 &lines);
+	}
+	for (uint32_t i = 0; i < table->key_count; i++)
+		if (table->keys[i].column->port_key && values[i].when.text)
+			amon_write(w, "if (%s)\n\t\tkey.%s = %s;\n", values[i].when.text, table->keys[i].member,
+			           values[i].value.text);
+		else
+			write_key_part(w, &table->keys[i], values[i].value);
+	if (table->version != UINT32_MAX)
+		amon_write(w, "key.net_version = p->net_version;\n");
+}
+
+/* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
+static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
+                      const struct amon_plan_table *table)
+{
+	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	amon_write(w, "if (!row) {\n");
+	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
+	           table->other_map ? "" : "error = ", table->map, table->record.tag);
+	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	amon_write(w, "}\n");
+	if (table->other_map) {
+		amon_write(w, "if (row) {\n");
+		w->indent++;
+		write_ledger(w, section, table->counters[AMON_LEDGER_IN_ROWS]);
+		w->indent--;
+		amon_write(w, "} else {\n");
+		w->indent++;
+		write_ledger(w, section, table->counters[AMON_LEDGER_OTHER]);
+		amon_write(w, "row = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
+		amon_write(w, "if (!row)\n\t\t\treturn%s;\n", section->shared ? " 0" : "");
+		w->indent--;
+		amon_write(w, "}\n");
+		return;
+	}
+	amon_write(w, "if (!row) {\n");
+	w->indent++;
+	for (int cause = AMON_LEDGER_FULL; cause < AMON_LEDGER_COUNT; cause++) {
+		static const char *const errors[] = { [AMON_LEDGER_FULL] = "if (error == -E2BIG)\n",
+			                              [AMON_LEDGER_BUSY] = "else if (error == -EBUSY)\n",
+			                              [AMON_LEDGER_NO_MEMORY] = "else if (error == -ENOMEM)\n",
+			                              [AMON_LEDGER_FAILED] = "else\n" };
+
+		amon_write(w, "%s", errors[cause]);
+		w->indent++;
+		write_ledger(w, section, table->counters[cause]);
+		w->indent--;
+	}
+	write_leave(w, section);
+	w->indent--;
+	amon_write(w, "}\n");
+	write_ledger(w, section, table->counters[AMON_LEDGER_IN_ROWS]);
+}
+
+/* In the second look at a super-packet its rows are there already. */
+static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
+                            const struct amon_plan_table *table)
+{
+	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	if (table->other_map)
+		amon_write(w, "if (!row)\n\t\trow = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
+	amon_write(w, "if (!row)\n");
+	w->indent++;
+	write_leave(w, section);
+	w->indent--;
+}
+
+static void write_table_function(struct emitter *e, const struct amon_plan_section *section,
+                                 const struct amon_plan_table *table, bool once)
+{
+	unsigned int temporaries;
+	uint32_t more =
+	        once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
+	struct amon_writer w = begin_body(e, &temporaries);
+	struct scope s = { e, section, "row" };
+
+	emit_comment(e, e->out, 0, table->table->span);
+	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function, once ? "_once" : "",
+	        packet_type(section), section->record.tag);
+	if (table->other_map)
+		amon_write(&w, "__u32 zero = 0;\n");
+	amon_write(&w, "struct %s key;\n\tstruct %s *row;\n", table->key_tag, table->record.tag);
+	if (!once && !table->other_map)
+		amon_write(&w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
+	fputc('\n', e->out);
+	if (section->shared)
+		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
+	learn_section(&w, section->section);
+	write_where(&w, section, table->table->where);
+	if (!once)
+		write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
+	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
+	write_key(&w, section, table, once);
+	if (once)
+		write_row_again(&w, section, table);
+	else
+		write_row(&w, section, table);
+	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+	call_overflow_functions(&w, table->function, more, "row");
+	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
+}
+
+/* --- sections */
+
+static void write_section_ledger(struct amon_writer *w, const struct emitter *e,
+                                 const struct amon_plan_section *section)
+{
+	write_ledger(w, section, section->seen_member);
+	if (section->malformed_member) {
+		amon_write(w, "cause = p->cause - 1;\n");
+		amon_write(w, "if (cause < %u)\n", emit_count_causes(e->plan));
+		w->indent++;
+		amon_write(w, "ledger_add(&m->%s[cause], %s, p->frame_len);\n", section->malformed_member,
+		           section->weighted ? "p->weight" : "1");
+		w->indent--;
+	}
+}
+
+static void write_section_function(struct emitter *e, const struct amon_plan_section *section, bool once)
+{
+	unsigned int temporaries;
+	uint32_t more = once ? 0 : write_overflow_functions(e, section, section->function, &section->record, NULL, "m");
+	struct amon_writer w = begin_body(e, &temporaries);
+	struct scope s = { e, section, "m" };
+
+	emit_comment(e, e->out, 0, section->section->span);
+	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
+	        packet_type(section));
+	amon_write(&w, "struct %s *m;\n", section->record.tag);
+	amon_write(&w, "__u32 zero = 0%s;\n\n", !once && section->malformed_member ? ", cause" : "");
+	amon_write(&w, "m = bpf_map_lookup_elem(&%s, &zero);\n", section->map);
+	amon_write(&w, section->shared ? "if (!p || !m)\n" : "if (!m)\n");
+	w.indent++;
+	write_leave(&w, section);
+	w.indent--;
+	if (!once)
+		write_section_ledger(&w, e, section);
+	write_where(&w, section, section->section->where);
+	if (!once)
+		write_ledger(&w, section, section->selected_member);
+	write_metrics(&w, &s, &section->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+	call_overflow_functions(&w, section->function, more, "m");
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (!once || section->tables[i].once)
+			amon_write(&w, "%s%s(p, m);\n", section->tables[i].function, once ? "_once" : "");
+	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
+}
+
+void emit_section(struct emitter *e, const struct amon_plan_section *section)
+{
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		write_table_function(e, section, &section->tables[i], false);
+		if (section->weighted && section->tables[i].once)
+			write_table_function(e, section, &section->tables[i], true);
+	}
+	write_section_function(e, section, false);
+	if (section->weighted && section->once)
+		write_section_function(e, section, true);
+}
