@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emit_internal.h"
 
+#include <assert.h>
 /* More edges than this are searched in a table. */
 #define EDGES_INLINE 16
 
@@ -101,8 +102,10 @@ void emit_copy(struct amon_writer *w, const char *to, const struct amon_value *v
 static void write_by_time(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
                           struct amon_c value)
 {
+	const struct amon_value *argument = metric->column->argument;
 	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
 
+	assert(argument); /* first() and last() have one */
 	if (!metric->time) {
 		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record,
 		           metric->has);
@@ -111,7 +114,7 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->time))%s\n", test, s->record, metric->time, s->record, metric->has,
 	           metric->version ? " {" : "");
 	w->indent++;
-	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->column->argument, value);
+	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), argument, value);
 	if (metric->version)
 		amon_write(w, "%s->%s = p->net_version;\n", s->record, metric->version);
 	w->indent--;
