@@ -74,7 +74,8 @@ uint32_t emit_count_causes(const struct amon_plan *plan);
 
 /* emit_metric.c: what one packet changes of a record */
 void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric);
-void emit_copy(struct amon_writer *w, const char *to, const struct amon_value *value, struct amon_c text);
+/** An assignment, or a copy of an address of so many bytes. */
+void emit_copy(struct amon_writer *w, const char *to, uint32_t size, struct amon_c text);
 
 /* emit_section.c: the functions of a section and its tables */
 void emit_section(struct emitter *e, const struct amon_plan_section *section);

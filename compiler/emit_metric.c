@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emit_internal.h"
 
-#include <assert.h>
 /* More edges than this are searched in a table. */
 #define EDGES_INLINE 16
 
@@ -83,17 +82,11 @@ static void write_histogram(struct amon_writer *w, const struct scope *s, const 
 	write_count(w, s, amon_arena_printf(w->arena, "%s[at_most(%s, %u)]", metric->buckets, bucket, last));
 }
 
-static bool is_address(const struct amon_value *value)
+void emit_copy(struct amon_writer *w, const char *to, uint32_t size, struct amon_c text)
 {
-	return value->type.base == AMON_BASE_MAC || value->type.base == AMON_BASE_IPV6 ||
-	       value->type.base == AMON_BASE_NET;
-}
-
-void emit_copy(struct amon_writer *w, const char *to, const struct amon_value *value, struct amon_c text)
-{
-	if (is_address(value))
-		amon_write(w, "__builtin_memcpy(%s, (const void *)%s, %u);\n", to, text.text,
-		           amon_value_size(value->type.base));
+	/* MAC, IPv6 and NET addresses are arrays */
+	if (size == 6 || size == 16)
+		amon_write(w, "__builtin_memcpy(%s, (const void *)%s, %u);\n", to, text.text, size);
 	else
 		amon_write(w, "%s = %s;\n", to, text.text);
 }
@@ -102,10 +95,8 @@ void emit_copy(struct amon_writer *w, const char *to, const struct amon_value *v
 static void write_by_time(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
                           struct amon_c value)
 {
-	const struct amon_value *argument = metric->column->argument;
 	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
 
-	assert(argument); /* first() and last() have one */
 	if (!metric->time) {
 		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record,
 		           metric->has);
@@ -114,7 +105,8 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->time))%s\n", test, s->record, metric->time, s->record, metric->has,
 	           metric->version ? " {" : "");
 	w->indent++;
-	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), argument, value);
+	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->layout.value_size,
+	          value);
 	if (metric->version)
 		amon_write(w, "%s->%s = p->net_version;\n", s->record, metric->version);
 	w->indent--;

@@ -129,7 +129,7 @@ static void write_key_part(struct amon_writer *w, const struct amon_plan_key *ke
 {
 	const char *to = amon_arena_printf(w->arena, "key.%s", key->member);
 
-	emit_copy(w, to, key->column->value, text);
+	emit_copy(w, to, key->size, text);
 }
 
 /* Fills the key; a packet without one makes no row. */
