@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Every field against tshark's of the same name, over made captures. fields.sh AMONC; as root.
+amonc=$(readlink -f "$1")
 cd "$(dirname "$0")"
-amonc=$1 passed=0 failed=0
+passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for capture in basic random; do
