@@ -16,11 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler/arena.h"
-#include "compiler/diagnostic.h"
-#include "compiler/plan.h"
-#include "runtime/document.h"
-#include "runtime/frontend.h"
+#include "kernel_fixture.h"
 
 #define FIN 0x001
 #define PSH 0x008
@@ -40,61 +36,15 @@ struct wire {
 	uint64_t packets, bytes, ip, payload, push, fin, cwr, large, buffers;
 };
 
-struct fixture {
-	struct amon_arena *arena;
-	struct amon_exports *exports;
-	struct amon_frontend_result object;
-	struct amon_loaded *loaded;
-};
-
-static bool is_skipped(void)
-{
-	const char *no_bpf = getenv("AMON_NO_BPF");
-
-	return no_bpf && !strcmp(no_bpf, "1");
-}
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct amon_check_options options = { NULL, 0 };
-	struct amon_load_options load = { .verbose = false };
-	struct amon_failure failure = { .message = "" };
-	struct amon_diagnostics diagnostics;
-	struct amon_plan *plan;
-	const char *c;
-
-	*state = f;
-	f->arena = amon_arena_new();
-	amon_diagnostics_init(&diagnostics, f->arena);
-	plan = amon_plan(
-	        f->arena,
-	        amon_check(f->arena,
-	                   amon_parse(f->arena, amon_source_from_text(f->arena, "super.amon", spec, strlen(spec)),
-	                              &diagnostics),
-	                   &options, &diagnostics),
-	        &diagnostics);
-	f->exports = amon_plan_exports(plan);
-	c = amon_emit(plan);
-	if (amon_frontend_compile("super.bpf.c", c, strlen(c), &f->object))
-		return -1;
-	if (is_skipped())
-		return 0;
-	if (amon_probe_load(f->object.object, f->object.object_size, f->exports, &load, &f->loaded, &failure)) {
-		print_error("%s\n", failure.message);
-		return -1;
-	}
+	*state = fixture_new(spec, NULL);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	amon_probe_unload(f->loaded);
-	amon_frontend_result_free(&f->object);
-	amon_arena_free(f->arena);
-	free(f);
+	fixture_free(*state);
 	return 0;
 }
 
@@ -208,10 +158,6 @@ static uint64_t check_buffer(struct fixture *f, const struct buffer *b, uint32_t
 	amon_collected_free(collected);
 	return told;
 }
-
-#define SKIP_WITHOUT_BPF()                                                                                             \
-	if (is_skipped())                                                                                              \
-	skip()
 
 /* 2,500 bytes of payload by 1,000: two full packets and one of 500. */
 static void tcp_is_cut(void **state)
