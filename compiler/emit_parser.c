@@ -23,11 +23,6 @@ static bool reads_vlan(const struct amon_plan *plan, enum amon_layer tag, enum a
 	return reads_in(plan, tag) || reads_in(plan, type);
 }
 
-static bool reads_traffic_class(const struct amon_plan *plan)
-{
-	return emit_has_member(plan, "net_dsfield");
-}
-
 static bool payload(const struct amon_plan *plan)
 {
 	return (plan->walked & (BIT(L4_LEN) | BIT(TCP_PAYLOAD))) || plan->slice_count;
@@ -78,7 +73,7 @@ static bool holds_word(const struct emitter *e, const char *word)
 	if (!strcmp(word, "MPLS_FIELDS"))
 		return reads_in(plan, AMON_LAYER_MPLS);
 	if (!strcmp(word, "traffic_class"))
-		return reads_traffic_class(plan);
+		return emit_has_member(plan, "net_dsfield");
 	return emit_has_member(plan, word);
 }
 
