@@ -46,8 +46,7 @@ static const char *const later[] = {
 	[AMON_STATEMENT_STATE] = "`state` comes",         [AMON_STATEMENT_METRIC] = "a fold comes",
 	[AMON_STATEMENT_TABLE] = "`private` tables come", [AMON_STATEMENT_EVENTS] = "`events` come",
 	[AMON_STATEMENT_SOURCE] = "`source` comes",       [AMON_STATEMENT_SAMPLE] = "`sample` comes",
-	[AMON_STATEMENT_LIMIT] = "`limit` comes",         [AMON_STATEMENT_SNAPSHOT] = "`snapshot` comes",
-	[AMON_STATEMENT_RESET] = "`reset` comes",
+	[AMON_STATEMENT_LIMIT] = "`limit` comes",
 };
 
 static void bind_later(struct check *check, struct block *block, const struct amon_statement *statement)
@@ -194,8 +193,7 @@ static binder *const binders[] = {
 	[AMON_STATEMENT_STATE] = bind_state,     [AMON_STATEMENT_DERIVE] = bind_derive,
 	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_later_name,
 	[AMON_STATEMENT_SOURCE] = bind_source,   [AMON_STATEMENT_SAMPLE] = bind_later,
-	[AMON_STATEMENT_LIMIT] = bind_later,     [AMON_STATEMENT_SNAPSHOT] = bind_later,
-	[AMON_STATEMENT_RESET] = bind_later,
+	[AMON_STATEMENT_LIMIT] = bind_later,
 };
 
 static void bind_inside(struct check *check, struct block *block)

@@ -193,10 +193,7 @@ static void read_attributes(struct check *check, struct block *block)
 	read_size(check, block, attributes->size);
 	if (attributes->expire.source)
 		check_later(check, attributes->expire, "`expire` comes");
-	if (attributes->snapshot.text)
-		check_later(check, attributes->snapshot.span, "`snapshot` comes");
-	if (attributes->reset.text)
-		check_later(check, attributes->reset.span, "`reset` comes");
+	check_timing_table(block);
 	if (attributes->as.text)
 		check_later(check, attributes->as.span, "`as` behind a table comes");
 }

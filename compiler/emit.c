@@ -144,10 +144,6 @@ static void write_body(struct emitter *e)
 		emit_template(e, "super.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)
 		emit_section_maps(e, &e->plan->sections[i]);
-	if (e->plan->programs[AMON_HOOK_XDP])
-		fprintf(e->out, "/* The next probe on the hook */\nstruct {\n\t__uint(type, BPF_MAP_TYPE_PROG_ARRAY);\n"
-		                "\t__uint(max_entries, 1);\n\t__type(key, __u32);\n\t__type(value, __u32);\n"
-		                "} amon_next SEC(\".maps\");\n\n");
 	emit_template(e, "arithmetic.h");
 	emit_template(e, "extreme.h");
 	emit_template(e, "buckets.h");

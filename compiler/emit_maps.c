@@ -68,20 +68,27 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 		emit_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);
 }
 
+static void write_part(struct emitter *e, const struct amon_plan_section *section, const struct amon_plan_part *part)
+{
+	fprintf(e->out, "struct %s {\n", part->record.tag);
+	if (part == section->parts)
+		fprintf(e->out, "\tstruct counter %s, %s;\n", section->seen_member, section->selected_member);
+	if (part == section->parts && section->malformed_member)
+		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, emit_count_causes(e->plan));
+	for (uint32_t i = 0; i < section->table_count; i++)
+		for (int c = 0; c < AMON_LEDGER_COUNT && section->tables[i].part == part; c++)
+			if (section->tables[i].counters[c])
+				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
+	write_record_members(e->out, &part->record);
+	fprintf(e->out, "};\n\n");
+	emit_map(e->out, part->map, "PERCPU_ARRAY", "__u32", amon_arena_printf(e->arena, "struct %s", part->record.tag),
+	         1);
+}
+
 void emit_section_maps(struct emitter *e, const struct amon_plan_section *section)
 {
 	for (uint32_t i = 0; i < section->table_count; i++)
 		write_table_maps(e, &section->tables[i]);
-	fprintf(e->out, "struct %s {\n\tstruct counter %s, %s;\n", section->record.tag, section->seen_member,
-	        section->selected_member);
-	if (section->malformed_member)
-		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, emit_count_causes(e->plan));
-	for (uint32_t i = 0; i < section->table_count; i++)
-		for (int c = 0; c < AMON_LEDGER_COUNT; c++)
-			if (section->tables[i].counters[c])
-				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
-	write_record_members(e->out, &section->record);
-	fprintf(e->out, "};\n\n");
-	emit_map(e->out, section->map, "PERCPU_ARRAY", "__u32",
-	         amon_arena_printf(e->arena, "struct %s", section->record.tag), 1);
+	for (uint32_t i = 0; i < section->part_count; i++)
+		write_part(e, section, &section->parts[i]);
 }

@@ -11,33 +11,19 @@
 /*
  * From maps to what exporters see:
  *
- *   amon_collect()   raw records of every section and table, CPUs merged (storage.c)
- *   amon_document()  typed cells: units, derives, having, top, other, rest (rows.c)
- *   amon_write_*()   bytes (export/)
+ *   amon_reader_cut() raw records of every section and table, CPUs and clones merged (reader.c, storage.c)
+ *   amon_document()   typed cells: units, derives, having, top, other, rest (rows.c)
+ *   amon_write_*()    bytes (export/)
  */
 
 /** Raw, merged: one record a section, keys and records of each table. */
 struct amon_collected;
 
-int amon_collect(const struct amon_loaded *loaded, struct amon_collected **collected, struct amon_failure *failure);
 void amon_collected_free(struct amon_collected *collected);
 static inline void amon_collected_cleanup(struct amon_collected **collected)
 {
 	amon_collected_free(*collected);
 }
-/** The same once more, of the caller's own. 0 or -ENOMEM. */
-int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
-                        struct amon_collected **copy);
-/**
- * into -= earlier: what came between two reads. Rows that saw no packet in between go. Only for export tables for which
- * amon_exports_subtract() returns NULL.
- */
-void amon_collected_subtract(const struct amon_exports *exports, struct amon_collected *into,
-                             const struct amon_collected *earlier);
-/** NULL where all subtracts, else the first metric that does not ("ingress.flows.ttl_min"), in a static buffer. */
-const char *amon_exports_subtract(const struct amon_exports *exports);
-/** Empties every map, for the next window of a replay. */
-int amon_collect_reset(const struct amon_loaded *loaded, struct amon_failure *failure);
 
 struct amon_window {
 	uint64_t sequence;

@@ -3,6 +3,7 @@
 #define AMON_STORAGE_H
 
 #include "document.h"
+#include "maps.h"
 
 /* Inside amon_collect() and amon_document(): raw records, as the maps hold them, CPUs merged. */
 
@@ -29,7 +30,8 @@ struct amon_collected *amon_collected_new(const struct amon_exports *exports);
 /** Appends a row. 0 or -ENOMEM. */
 int amon_collected_add(const struct amon_export_table *table, struct amon_collected_table *rows, const void *key,
                        const void *record);
-/** Sorts rows by key: address after address, number after number, in the order of the spec. 0 or -ENOMEM. */
+/** Sorts rows by key: address after address, number after number, in the order of the spec; rows of one key become one.
+ * 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
 
 /** A number or truth value of a key: 8 bytes are signed, fewer are not. */
@@ -39,5 +41,33 @@ int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 void amon_merge_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *from);
 /** The same for a section's record, whose ledger adds too. */
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from);
+
+/* `reset` without `snapshot`: what a read returns is a difference, and nothing is written to the kernel. */
+
+bool amon_section_has_baseline(const struct amon_export_section *section);
+/** record -= baseline, an earlier record, where it is such. */
+void amon_subtract_baseline(const struct amon_export_section *section, void *record, const void *baseline);
+/** Zeros all that a reset empties, the ledgers of its tables included. */
+void amon_clear_section(const struct amon_export_section *section, void *record);
+
+/** Which maps a reading takes. */
+enum amon_which {
+	AMON_SHARED = 1, /* those that clones share */
+	AMON_RESET = 2,  /* of a clone's own: those that a reset empties */
+	AMON_KEPT = 4,   /* those that it does not */
+};
+
+/**
+ * Adds what the maps of one clone hold to what is collected already: sections by merging, rows by appending
+ * (amon_collected_sort() then merges those of one key). 0 or -errno.
+ */
+int amon_storage_read(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
+                      unsigned int which, struct amon_collected *into, struct amon_failure *failure);
+/**
+ * Empties a clone of what a reset empties. No program may write there meanwhile. With AMON_SHARED, also what clones
+ * share: only in a replay, where nothing runs beside it.
+ */
+int amon_storage_reset(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
+                       unsigned int which, struct amon_failure *failure);
 
 #endif
