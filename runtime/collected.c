@@ -302,7 +302,7 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 	struct order order = { 0 };
 	int error;
 
-	if (rows->row_count < 2)
+	if (rows->row_count < 2 || table->events)
 		return 0;
 	error = make_order(table, rows, &order);
 	rows->room = rows->row_count;

@@ -266,7 +266,6 @@ def never(text, *words):
     ("table's value", "metric a = sum(t.a); table t by ip.src { metric a = count(); }", "asking a table"),
     ("sample", "sample 1 in 100; metric a = count();", "`sample`"),
     ("limit", "limit memory 64MiB; metric a = count();", "`limit`"),
-    ("events", "events x size 10 { ip.src }", "`events`"),
     ("source", 'source "x.c" { }', "`source`"),
     ("level", "level a { ingress { metric a = count(); } }", "`level`"),
     ("feature", "feature f { metric a = count(); }", "`feature`"),
