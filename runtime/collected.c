@@ -148,7 +148,7 @@ static size_t put_key(uint8_t *ordered, const struct amon_export_table *table, c
 	return (size_t)(at - ordered);
 }
 
-static int compare_keys(const struct amon_export_table *table, const uint8_t *a, const uint8_t *b)
+int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b)
 {
 	uint8_t x[ORDERED_MAX], y[ORDERED_MAX];
 	size_t length = put_key(x, table, a);
@@ -314,7 +314,7 @@ static void subtract_rows(const struct amon_export_table *table, struct amon_col
 		int order = 1;
 
 		while (e < earlier->row_count &&
-		       (order = compare_keys(table, earlier->keys + e * table->key_size, key)) < 0)
+		       (order = amon_compare_keys(table, earlier->keys + e * table->key_size, key)) < 0)
 			e++;
 		if (order || subtract_row(table, into->records + i * table->record_size,
 		                          earlier->records + e * table->record_size))

@@ -32,6 +32,9 @@ int amon_collected_add(const struct amon_export_table *table, struct amon_collec
 /** Sorts rows by key: address after address, number after number, in the order of the spec. 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
 
+/** Their order: below 0, 0 or above. */
+int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b);
+
 /** A number or truth value of a key: 8 bytes are signed, fewer are not. */
 int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 
