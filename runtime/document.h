@@ -181,6 +181,9 @@ struct amon_format {
 	 * NULL behind the last. In the arena.
 	 */
 	char *(*part)(struct amon_arena *arena, const struct amon_exports *exports, uint32_t part);
+	/** The part that says it all, for one stream; -1 where none does. */
+	int64_t (*only)(const struct amon_exports *exports);
+	bool latest; /* each document stands for all before it, and counters are totals of their windows */
 };
 /** THE table of formats, ended by a NULL name. */
 extern const struct amon_format amon_formats[];

@@ -9,6 +9,12 @@
 int amon_write_table(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
 int amon_write_json(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
 int amon_write_jsonl(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+int amon_write_csv(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+char *amon_csv_part(struct amon_arena *arena, const struct amon_exports *exports, uint32_t part);
+int64_t amon_csv_only(const struct amon_exports *exports);
+int amon_write_xml(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
+int amon_end_xml(FILE *to);
+int amon_write_openmetrics(const struct amon_document *document, FILE *to, const struct amon_format_options *options);
 
 /** Pushes out what was written: 0, or -errno of the stream. Set errno to 0 before the first write. */
 int amon_export_end(FILE *to);

@@ -8,6 +8,16 @@ const struct amon_format amon_formats[] = {
 	{ .name = "table", .help = "aligned text, for people", .write = amon_write_table },
 	{ .name = "json", .help = "one JSON document a read", .write = amon_write_json },
 	{ .name = "jsonl", .help = "the same, one a line", .write = amon_write_jsonl },
+	{ .name = "csv",
+	  .help = "a file a table",
+	  .write = amon_write_csv,
+	  .part = amon_csv_part,
+	  .only = amon_csv_only },
+	{ .name = "xml", .help = "one XML document", .write = amon_write_xml, .end = amon_end_xml },
+	{ .name = "openmetrics",
+	  .help = "for Prometheus and its kin",
+	  .write = amon_write_openmetrics,
+	  .latest = true },
 	{ .name = NULL },
 };
 
