@@ -34,6 +34,13 @@ int amon_collected_add(const struct amon_export_table *table, struct amon_collec
  * Events stay as they are. 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
 
+/** Their order: below 0, 0 or above. */
+int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b);
+
+/** The same once more, of the caller's own. 0 or -ENOMEM. */
+int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
+                        struct amon_collected **copy);
+
 /** A number or truth value of a key: 8 bytes are signed, fewer are not. */
 int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 
