@@ -130,6 +130,8 @@ struct amon_packets {
 	uint64_t packets, bytes;
 };
 struct amon_packets amon_section_packets(const struct amon_section_rows *section, uint32_t offset);
+/** Events that found no room. */
+uint64_t amon_events_lost(const struct amon_section_rows *section, const struct amon_export_table *events);
 
 /* --- the way out */
 
