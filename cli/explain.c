@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "runtime/export/schema.h"
 #include "runtime/kernel.h"
+#include "runtime/own.h"
 #include "runtime/probe.h"
 
 /* --- what one needs to know before running a probe */
@@ -21,16 +22,19 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 	return (value + to - 1) / to * to;
 }
 
-/* A row of a preallocated per-CPU hash: the kernel's element of 48 bytes, key, pointer; and the value on each CPU. */
+/* A ring for events; the rows that CPUs own, the buckets for those that spill (they take memory only as they come), and
+ * `other`. */
 static uint64_t table_bytes(const struct amon_export_table *table, uint32_t cpus)
 {
-	uint64_t value = round_up(table->record_size, 8) * cpus;
-	uint64_t other = table->other_map ? value : 0;
+	struct amon_own_shape shape = amon_own_shape(table, cpus, false);
+	uint64_t other = table->other_map ? round_up(table->record_size, 8) * cpus : 0;
 	uint64_t buckets = 1;
 
-	while (buckets < table->size)
+	if (table->events)
+		return (uint64_t)table->size * round_up(8 + table->key_size, 8);
+	while (buckets < shape.spill)
 		buckets *= 2;
-	return table->size * (48 + round_up(table->key_size, 8) + 8 + value) + buckets * 16 + other;
+	return round_up(shape.value_size, 8) * cpus + buckets * 16 + other;
 }
 
 static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
@@ -48,7 +52,7 @@ static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 			const struct amon_export_table *table = &section->tables[t];
 
 			cost.bytes += table_bytes(table, cpus) * (1 + table->twice);
-			cost.maps += (1 + (table->other_map != NULL)) * (1 + table->twice);
+			cost.maps += (1 + !table->events + (table->other_map != NULL)) * (1 + table->twice);
 		}
 	}
 	return cost;
@@ -177,7 +181,7 @@ static int explain_text(const struct compilation *c, uint32_t cpus)
 	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
 		print_program(c, c->exports->programs[i].hook);
-	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
+	printf("kernel      6.1 and later: xdp.frags, per-CPU and mapped maps, bpf_xdp_load_bytes\n");
 	print_exports(c->exports);
 	return close_output(&(struct options){ 0 }, stdout, 0);
 }

@@ -31,10 +31,13 @@ static const struct {
 static const struct {
 	const char *name, *definition;
 } constants[] = {
+	{ "BPF_MAP_TYPE_ARRAY", "BPF_MAP_TYPE_ARRAY = 2" },
 	{ "BPF_MAP_TYPE_PERCPU_HASH", "BPF_MAP_TYPE_PERCPU_HASH = 5" },
 	{ "BPF_MAP_TYPE_PERCPU_ARRAY", "BPF_MAP_TYPE_PERCPU_ARRAY = 6" },
 	{ "BPF_MAP_TYPE_RINGBUF", "BPF_MAP_TYPE_RINGBUF = 27" },
 	{ "BPF_NOEXIST", "BPF_NOEXIST = 1" },
+	{ "BPF_F_NO_PREALLOC", "BPF_F_NO_PREALLOC = 1" },
+	{ "BPF_F_MMAPABLE", "BPF_F_MMAPABLE = 1 << 10" },
 	{ "BPF_RB_NO_WAKEUP", "BPF_RB_NO_WAKEUP = 1" },
 	{ "-E2BIG", "E2BIG = 7" },
 	{ "-ENOMEM", "ENOMEM = 12" },
@@ -144,6 +147,8 @@ static void write_body(struct emitter *e)
 		emit_parser(e);
 	if (emit_at_tc(e->plan))
 		emit_template(e, "super.h");
+	if (e->plan->own_rows)
+		emit_template(e, "own.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)
 		emit_section_maps(e, &e->plan->sections[i]);
 	emit_template(e, "arithmetic.h");

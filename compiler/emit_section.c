@@ -212,15 +212,23 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
+/* The slot of the CPU's own rows, or a row among those that spilled. */
+static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
+	           table->shape);
+	amon_write(w, "row = slot ? &slot->row : bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
+}
+
 /* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
 static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
                       const struct amon_plan_table *table)
 {
-	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	write_find(w, table);
 	amon_write(w, "if (!row) {\n");
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
-	           table->other_map ? "" : "error = ", table->map, table->record.tag);
-	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	           table->other_map ? "" : "error = ", table->spill_map, table->record.tag);
+	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
 	amon_write(w, "}\n");
 	if (table->other_map) {
 		amon_write(w, "if (row) {\n");
@@ -259,7 +267,7 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
                             const struct amon_plan_table *table)
 {
-	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	write_find(w, table);
 	if (table->other_map)
 		amon_write(w, "if (!row)\n\t\trow = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
 	amon_write(w, "if (!row)\n");
@@ -282,7 +290,8 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	        packet_type(section), table->part->record.tag);
 	if (table->other_map)
 		amon_write(&w, "__u32 zero = 0;\n");
-	amon_write(&w, "struct %s key;\n\tstruct %s *row;\n", table->key_tag, table->record.tag);
+	amon_write(&w, "struct %s key;\n\tstruct %s *slot;\n\tstruct %s *row;\n", table->key_tag, table->slot_tag,
+	           table->record.tag);
 	if (!once && !table->other_map)
 		amon_write(&w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', e->out);

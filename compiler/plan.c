@@ -551,6 +551,9 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 				table->keys[i].offset = place(&offset, table->keys[i].size, a);
 				alignment = a > alignment ? a : alignment;
 			}
+	/* keys of tables are hashed and compared by words of 8 bytes */
+	if (!table->table->events)
+		alignment = 8;
 	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
 	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
 		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
@@ -618,6 +621,18 @@ static uint32_t ring_size(uint32_t events, uint32_t size)
 	return (uint32_t)ring;
 }
 
+/* In one cache line where it fits, so that a packet touches no more than it must. */
+static uint32_t slot_size(uint32_t bytes)
+{
+	uint32_t size = 16;
+
+	if (bytes > 64)
+		return align_to(bytes, 64);
+	while (size < bytes)
+		size *= 2;
+	return size;
+}
+
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
                        struct names *globals, struct amon_diagnostics *diagnostics)
 {
@@ -638,9 +653,18 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	table->twice = is_twice(table->table);
 	section->once |= table->once;
 	plan_keys(plan, table);
-	table->ring_size = ring_size(table->table->size, table->key_size);
+	if (table->table->events)
+		table->ring_size = ring_size(table->table->size, table->key_size);
 	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
+	if (table->table->events)
+		return;
+	table->spill_map = unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
+	table->slot_tag = unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
+	table->shape = unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
+	table->slot_size = slot_size(8 + table->key_size + table->record.size);
+	plan->map_count++;
+	plan->own_rows = true;
 }
 
 static uint32_t count_conditions(const struct amon_section *section)

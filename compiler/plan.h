@@ -85,6 +85,9 @@ enum amon_ledger {
 struct amon_plan_table {
 	const struct amon_table *table;
 	const char *function, *map, *other_map, *key_tag;
+	/* rows of each CPU's own: what finds no slot there spills; NULL: events */
+	const char *spill_map, *slot_tag, *shape;
+	uint32_t slot_size;
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */
 	uint32_t key_count, key_size, key_used;
@@ -141,6 +144,7 @@ struct amon_plan {
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
 	bool forget, walks_extensions, parses;
+	bool own_rows; /* some table has rows of each CPU's own */
 	uint32_t packet_size, map_count;
 };
 

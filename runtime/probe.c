@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "cleanup.h"
 #include "kernel.h"
 #include "listen.h"
+#include "own.h"
 #include "reader.h"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
@@ -87,6 +89,16 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_ingress_tc", loaded->ingress_tc);
 	set_constant(clone->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
 	set_constant(clone->object, "amon_frame_max", choice->frame_max);
+}
+
+/* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
+static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	size_t size = 0;
+	unsigned char *seed = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
+
+	if (seed && getrandom(seed, size, 0) != (ssize_t)size)
+		memset(seed, 0x9e, size);
 }
 
 /* Programs */
@@ -264,6 +276,39 @@ static int note_maps(const struct amon_loaded *loaded, struct amon_failure *fail
 	return 0;
 }
 
+/* Rows that CPUs own: as many as the machine and the table's size ask for. */
+static int shape_rows(const struct amon_loaded *loaded, const struct amon_clone *clone,
+                      const struct amon_export_table *table)
+{
+	uint32_t cpus = loaded->replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
+	struct amon_own_shape shape = amon_own_shape(table, cpus, loaded->replay);
+	const uint32_t words[2] = { shape.slots - 1, shape.limit };
+	struct bpf_map *own = bpf_object__find_map_by_name(clone->object, table->map);
+	struct bpf_map *spill = bpf_object__find_map_by_name(clone->object, table->spill_map);
+	size_t size = 0;
+	unsigned char *constant = find_constant(clone->object, table->shape, &size);
+	int error = own && spill && size == sizeof(words) ? 0 : -EINVAL;
+
+	if (!error)
+		memcpy(constant, words, sizeof(words));
+	if (!error)
+		error = bpf_map__set_value_size(own, shape.value_size);
+	if (!error)
+		error = bpf_map__set_max_entries(own, cpus);
+	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
+}
+
+static int shape_tables(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < loaded->exports->section_count; i++)
+		for (uint32_t j = 0; j < loaded->exports->sections[i].table_count && !error; j++)
+			if (!loaded->exports->sections[i].tables[j].events)
+				error = shape_rows(loaded, clone, &loaded->exports->sections[i].tables[j]);
+	return error;
+}
+
 /* A replay reads once a batch, so that no event may be lost before: the ring holds one for each of its packets. */
 #define REPLAY_PACKETS 16384
 
@@ -305,6 +350,10 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 	if (error)
 		return error;
 	set_constants(loaded, clone, &options->choice);
+	set_seed(loaded, clone);
+	error = shape_tables(loaded, clone);
+	if (error)
+		return not_a_probe(failure, "tables without shape", "");
 	if (loaded->replay)
 		error = widen_rings(loaded);
 	else if (clone != loaded->clones)
