@@ -169,18 +169,27 @@ static int add_table(struct amon_totals *totals, const struct amon_document *win
 	return add_rows(table, rows, window->window.end, into);
 }
 
+static void set_rests(struct amon_totals *totals, struct amon_document *document)
+{
+	for (uint32_t s = 0; s < totals->exports.section_count; s++)
+		for (uint32_t t = 0; t < totals->exports.sections[s].table_count; t++)
+			if (totals->rests[s][t])
+				amon_rows_set_rest(&document->sections[s].tables[t], totals->rests[s][t]);
+}
+
 static int renew_document(struct amon_totals *totals, const struct amon_document *window)
 {
+	struct amon_document *document;
 	int error;
 
 	amon_document_free(totals->document);
 	totals->document = NULL;
-	error = amon_document(&totals->exports, totals->collected, &window->window, &totals->document);
-	for (uint32_t s = 0; !error && s < totals->exports.section_count; s++)
-		for (uint32_t t = 0; t < totals->exports.sections[s].table_count; t++)
-			if (totals->rests[s][t])
-				amon_rows_set_rest(&totals->document->sections[s].tables[t], totals->rests[s][t]);
-	return error;
+	error = amon_document(&totals->exports, totals->collected, &window->window, &document);
+	if (error)
+		return error;
+	set_rests(totals, document);
+	totals->document = document;
+	return 0;
 }
 
 int amon_totals_add(struct amon_totals *totals, const struct amon_document *window)
