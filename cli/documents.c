@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "runtime/reader.h"
 #include "runtime/totals.h"
 
 /* --- where they go */
@@ -86,7 +87,7 @@ static int prepare(struct documents *d, const struct amon_exports *exports, bool
 {
 	struct amon_format_options *options = &d->format_options;
 	FILE *to = stream_of(d);
-	bool is_table = !strcmp(d->format->name, "table"), adds = exports->window && d->format->latest;
+	bool is_table = !strcmp(d->format->name, "table"), adds = amon_exports_reset(exports) && d->format->latest;
 	bool live = follows_time && !d->options->quiet && is_table && to && isatty(fileno(to));
 
 	if (to)

@@ -40,11 +40,15 @@ static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 	for (uint32_t s = 0; s < exports->section_count; s++) {
 		const struct amon_export_section *section = &exports->sections[s];
 
-		cost.bytes += round_up(section->record_size, 8) * cpus;
-		cost.maps++;
+		for (uint32_t p = 0; p < section->part_count; p++) {
+			cost.bytes += round_up(section->parts[p].size, 8) * cpus * (1 + section->parts[p].twice);
+			cost.maps += 1 + section->parts[p].twice;
+		}
 		for (uint32_t t = 0; t < section->table_count; t++) {
-			cost.bytes += table_bytes(&section->tables[t], cpus);
-			cost.maps += 1 + (section->tables[t].other_map != NULL);
+			const struct amon_export_table *table = &section->tables[t];
+
+			cost.bytes += table_bytes(table, cpus) * (1 + table->twice);
+			cost.maps += (1 + (table->other_map != NULL)) * (1 + table->twice);
 		}
 	}
 	return cost;
@@ -60,8 +64,8 @@ static uint32_t verified_instructions(const struct compilation *c, enum amon_hoo
 
 	*failure = (struct amon_failure){ .message = "" };
 	if (!amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure) &&
-	    loaded->programs[hook] >= 0)
-		count = amon_kernel_verified_instructions(loaded->programs[hook]);
+	    loaded->clones[0].programs[hook] >= 0)
+		count = amon_kernel_verified_instructions(loaded->clones[0].programs[hook]);
 	free(failure->log);
 	failure->log = NULL;
 	return count;
@@ -107,7 +111,8 @@ static void print_plan(const struct amon_plan *plan)
 {
 	print_parsed(plan);
 	for (uint32_t s = 0; s < plan->section_count; s++) {
-		print_once(&plan->sections[s].record, plan->sections[s].section->name);
+		for (uint32_t p = 0; p < plan->sections[s].part_count; p++)
+			print_once(&plan->sections[s].parts[p].record, plan->sections[s].section->name);
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
 	}

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "runtime/kernel.h"
+#include "runtime/reader.h"
 
 #define SECOND 1000000000ull
 
@@ -17,9 +18,7 @@ struct session {
 	const struct amon_loaded *loaded;
 	const struct amon_attached *attached;
 	struct documents documents;
-	uint64_t interval, start, sequence;
-	struct amon_collected *earlier; /* what the last read of a windowed probe saw */
-	bool windows;
+	uint64_t interval, read; /* so many times */
 	sigset_t calm; /* the signals that are blocked while nothing is to be left half done: none of those that end a
 	                  run */
 };
@@ -72,36 +71,13 @@ static uint64_t now(clockid_t clock)
 	return t.tv_sec * SECOND + t.tv_nsec;
 }
 
-/* Windows are what came since the last read; else totals. Takes `collected`, and keeps what the next read needs. */
-static int window_of(struct session *s, struct amon_collected **collected, struct amon_failure *failure)
-{
-	struct amon_collected *total = NULL;
-	int error;
-
-	if (!s->windows)
-		return 0;
-	/* read once, used twice: as the window, and as the baseline of the next */
-	error = amon_collected_copy(s->exports, *collected, &total);
-	if (error)
-		return amon_fail(failure, error, "out of memory");
-	if (s->earlier)
-		amon_collected_subtract(s->exports, *collected, s->earlier);
-	amon_collected_free(s->earlier);
-	s->earlier = total;
-	return 0;
-}
-
 static int read_once(struct session *s, struct amon_failure *failure)
 {
 	struct amon_collected *collected __attribute__((cleanup(amon_collected_cleanup))) = NULL;
 	struct amon_document *document = NULL;
-	struct amon_window window = { .sequence = ++s->sequence, .start = s->start };
-	int error = amon_collect(s->loaded, &collected, failure);
+	struct amon_window window;
+	int error = amon_reader_cut(s->loaded->reader, &collected, &window, failure);
 
-	window.end = now(CLOCK_REALTIME);
-	window.clock_offset = window.end - now(CLOCK_MONOTONIC);
-	if (!error)
-		error = window_of(s, &collected, failure);
 	if (!error)
 		error = amon_document(s->exports, collected, &window, &document);
 	if (error)
@@ -110,9 +86,8 @@ static int read_once(struct session *s, struct amon_failure *failure)
 	document->hooks = amon_attached_hooks(s->attached, &document->hook_count);
 	error = write_document(s, document);
 	amon_document_free(document);
-	if (s->windows)
-		s->start = window.end;
-	return error;
+	s->read++;
+	return error ? error : amon_reader_done(s->loaded->reader, failure);
 }
 
 /* The next multiple of the interval on the wall clock. */
@@ -141,7 +116,7 @@ static int read_loop(struct session *s, struct amon_failure *failure)
 {
 	int waited = 0, error = 0;
 
-	while (!error && !waited && (!s->options->count || s->sequence < s->options->count)) {
+	while (!error && !waited && (!s->options->count || s->read < s->options->count)) {
 		waited = wait_until(s, next_read(s));
 		if (waited == -ENODEV)
 			return amon_fail(failure, -ENODEV, "%s is gone; the probe went with it", s->options->interface);
@@ -190,26 +165,10 @@ static int attached_session(struct session *s, struct amon_loaded *loaded, struc
 	if (!error) {
 		tell_hooks(attached, s);
 		s->attached = attached;
-		s->start = now(CLOCK_REALTIME);
 		error = read_loop(s, failure);
 		amon_probe_detach(attached);
 	}
-	amon_collected_free(s->earlier);
 	return error;
-}
-
-/* A window is what lies between two reads; what does not subtract cannot have one. */
-static int check_windows(const struct amon_exports *exports)
-{
-	const char *metric = exports->window ? amon_exports_subtract(exports) : NULL;
-
-	if (metric)
-		return complain(EXIT_SPEC,
-		                "`%s` has no value for a single window: totals of it do not subtract; leave out "
-		                "`window` to see "
-		                "totals, or replay a capture",
-		                metric);
-	return EXIT_DONE;
 }
 
 static int run(const struct options *options, const struct compilation *c)
@@ -220,14 +179,11 @@ static int run(const struct options *options, const struct compilation *c)
 	struct session s = { .options = options, .exports = c->exports };
 	int error, status;
 
-	status = check_windows(c->exports);
-	if (status)
-		return status;
 	status = documents_open(&s.documents, options, c->exports, DOCUMENTS_LIVE);
 	if (status)
 		return status;
-	s.windows = c->exports->window != 0;
-	s.interval = options->interval ? options->interval : s.windows ? c->exports->window : SECOND;
+	s.interval = options->interval ? options->interval : c->exports->window ? c->exports->window : SECOND;
+	load.announces = s.interval < SECOND;
 	error = amon_kernel_check(&failure);
 	if (!error)
 		error = amon_probe_choose(c->exports, options->interface, &load.choice, &failure);

@@ -16,9 +16,11 @@
 #define AMON_MAX_SECTION_METRICS 1024
 #define AMON_MAX_TABLE_METRICS   256
 #define AMON_MAX_KEY             64
+#define AMON_MAX_EVENT           256
 #define AMON_MAX_RECORD          16384
 #define AMON_MAX_SIZE            (1u << 28)
 #define AMON_DEFAULT_SIZE        65536
+#define AMON_DEFAULT_EVENTS      4096
 /* Of one expression, its lets written out. */
 #define AMON_MAX_NODES 4096
 #define AMON_MAX_DEPTH 1000
@@ -83,6 +85,11 @@ struct amon_value {
 	uint32_t nodes, depth;
 };
 
+/** What a read returns of metrics: at one instant with all others, what came since the last read. */
+struct amon_timing {
+	bool snapshot, reset;
+};
+
 enum amon_column_kind { AMON_COLUMN_KEY, AMON_COLUMN_METRIC, AMON_COLUMN_DERIVE };
 
 /** A key, metric or derive. */
@@ -104,6 +111,7 @@ struct amon_column {
 	struct amon_value *argument;                /* NULL for count() */
 	struct amon_buckets buckets;                /* histogram */
 	struct amon_value *where;                   /* NULL: always; METRIC */
+	struct amon_timing timing;                  /* METRIC outside tables */
 	bool once;                    /* reads frame.segments in its argument or where: sees a super-packet once */
 	struct amon_table *table;     /* NULL: of the section or probe */
 	struct amon_section *section; /* NULL: of the probe */
@@ -117,8 +125,10 @@ struct amon_columns {
 	uint32_t count;
 };
 
+/** A table, or `events`: then each packet that it selects is a row of its own, and has keys alone. */
 struct amon_table {
 	const char *name, *help;
+	bool events;
 	struct amon_span span; /* head */
 	struct amon_columns keys, metrics,
 	        derives;          /* each in the order of the spec; `order` is a column's place among all */
@@ -127,6 +137,7 @@ struct amon_table {
 	uint32_t size;
 	enum amon_overflow { AMON_OVERFLOW_OTHER, AMON_OVERFLOW_DROP } overflow;
 	struct amon_value *having; /* NULL: none */
+	struct amon_timing timing; /* of its rows and their counters */
 	uint32_t top;              /* 0: none */
 	const struct amon_column *top_by;
 	struct amon_section *section;
@@ -157,6 +168,7 @@ struct amon_section {
 	uint32_t hook_count;
 	struct amon_value *where; /* the probe's and its own, and-ed; NULL: none */
 	bool coarse;
+	struct amon_timing timing; /* of all that is in it */
 	struct amon_columns metrics, derives;
 	struct amon_table *tables;
 	uint32_t table_count;

@@ -49,6 +49,7 @@ enum name_kind {
 	NAME_TABLE = 1 << 6,
 	NAME_SECTION = 1 << 7,
 	NAME_PROBE = 1 << 8,
+	NAME_EVENTS = 1 << 10,
 	NAME_LATER = 1 << 9, /* whatever else of a later version has a name */
 };
 #define NAME_COLUMNS (NAME_KEY | NAME_METRIC | NAME_DERIVE)
@@ -132,6 +133,14 @@ void check_help(struct check *check, struct amon_diagnostic *diagnostic, const c
 
 /* The one sentence for what is not there yet: "`state` comes with a later version". */
 void check_later(struct check *check, struct amon_span span, const char *what);
+
+/* --- timing (check_timing.c) */
+
+/* What the block's own statements add to what stands around it. */
+struct amon_timing check_timing(const struct block *block, struct amon_timing outer);
+void check_timing_table(const struct block *block);
+/* Of a metric; what cannot be exact is an error. */
+void check_timing_column(struct check *check, struct amon_column *column, const struct amon_attributes *attributes);
 
 /* --- values (check_value.c) */
 

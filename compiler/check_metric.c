@@ -88,10 +88,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 	column->ipfix = attributes->ipfix.text;
 	column->ipfix_pen = attributes->ipfix_pen;
 	column->ipfix_id = attributes->ipfix_id;
-	if (attributes->snapshot.text)
-		check_later(check, attributes->snapshot.span, "`snapshot` comes");
-	if (attributes->reset.text)
-		check_later(check, attributes->reset.span, "`reset` comes");
+	check_timing_column(check, column, attributes);
 	if (unit->text && has_unit(column->type.base))
 		set_unit(check, column, unit);
 	else if (unit->text)

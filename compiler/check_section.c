@@ -74,10 +74,6 @@ static void check_window(struct check *check, struct block *block, const struct 
 	const struct amon_value *value = check_expression(&place, statement->value);
 	struct amon_dimension dimension = value->type.dimension;
 
-	if (statement->keep)
-		check_later(check, statement->head, "`window ... keep` comes");
-	if (statement->reset)
-		check_later(check, statement->head, "`window ... reset` comes");
 	if (check_is_nothing(value))
 		return;
 	if (!check_is_constant(value) || value->type.base != AMON_BASE_INT || dimension.information ||
@@ -131,12 +127,14 @@ void check_metrics(struct check *check, struct block *block, struct amon_columns
 	}
 }
 
-static void check_section(struct check *check, struct block *block, struct amon_value *outer, bool coarse)
+static void check_section(struct check *check, struct block *block, struct amon_value *outer, bool coarse,
+                          struct amon_timing timing)
 {
 	struct amon_section *section = block->section;
 
 	check_lets(check, block);
 	section->coarse = check_clock(check, block) || coarse;
+	section->timing = check_timing(block, timing);
 	section->where = check_and(check, outer, check_wheres(check, block));
 	check_metrics(check, block, &section->metrics, AMON_MAX_SECTION_METRICS);
 	for (struct block *table = block->first_inside; table; table = table->next)
@@ -150,6 +148,7 @@ void check_packets(struct check *check, struct block *probe)
 	check_settings(check, probe);
 	bool coarse = check_clock(check, probe);
 	struct amon_value *where = check_wheres(check, probe);
+	struct amon_timing timing = check_timing(probe, (struct amon_timing){ false, false });
 	for (struct block *section = probe->first_inside; section; section = section->next)
-		check_section(check, section, where, coarse);
+		check_section(check, section, where, coarse, timing);
 }

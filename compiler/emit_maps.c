@@ -47,6 +47,9 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 		            table->laid_out[i]->member);
 	if (table->version != UINT32_MAX)
 		emit_member(e->out, "__u8", "net_version");
+	for (uint32_t i = 0; i < table->key_count; i++)
+		if (table->keys[i].has)
+			emit_member(e->out, "__u8", table->keys[i].has);
 	if (table->key_size > table->key_used)
 		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
 	fprintf(e->out, "};\n\n");
@@ -57,6 +60,13 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	const char *row = amon_arena_printf(e->arena, "struct %s", table->record.tag);
 
 	write_key_struct(e, table);
+	if (table->table->events) {
+		fprintf(e->out,
+		        "struct {\n\t__uint(type, BPF_MAP_TYPE_RINGBUF);\n\t__uint(max_entries, %u);\n} %s "
+		        "SEC(\".maps\");\n\n",
+		        table->ring_size, table->map);
+		return;
+	}
 	fprintf(e->out, "struct %s {\n", table->record.tag);
 	write_record_members(e->out, &table->record);
 	if (!table->record.metric_count)
@@ -68,20 +78,27 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 		emit_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);
 }
 
+static void write_part(struct emitter *e, const struct amon_plan_section *section, const struct amon_plan_part *part)
+{
+	fprintf(e->out, "struct %s {\n", part->record.tag);
+	if (part == section->parts)
+		fprintf(e->out, "\tstruct counter %s, %s;\n", section->seen_member, section->selected_member);
+	if (part == section->parts && section->malformed_member)
+		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, emit_count_causes(e->plan));
+	for (uint32_t i = 0; i < section->table_count; i++)
+		for (int c = 0; c < AMON_LEDGER_COUNT && section->tables[i].part == part; c++)
+			if (section->tables[i].counters[c])
+				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
+	write_record_members(e->out, &part->record);
+	fprintf(e->out, "};\n\n");
+	emit_map(e->out, part->map, "PERCPU_ARRAY", "__u32", amon_arena_printf(e->arena, "struct %s", part->record.tag),
+	         1);
+}
+
 void emit_section_maps(struct emitter *e, const struct amon_plan_section *section)
 {
 	for (uint32_t i = 0; i < section->table_count; i++)
 		write_table_maps(e, &section->tables[i]);
-	fprintf(e->out, "struct %s {\n\tstruct counter %s, %s;\n", section->record.tag, section->seen_member,
-	        section->selected_member);
-	if (section->malformed_member)
-		fprintf(e->out, "\tstruct counter %s[%u];\n", section->malformed_member, emit_count_causes(e->plan));
-	for (uint32_t i = 0; i < section->table_count; i++)
-		for (int c = 0; c < AMON_LEDGER_COUNT; c++)
-			if (section->tables[i].counters[c])
-				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
-	write_record_members(e->out, &section->record);
-	fprintf(e->out, "};\n\n");
-	emit_map(e->out, section->map, "PERCPU_ARRAY", "__u32",
-	         amon_arena_printf(e->arena, "struct %s", section->record.tag), 1);
+	for (uint32_t i = 0; i < section->part_count; i++)
+		write_part(e, section, &section->parts[i]);
 }

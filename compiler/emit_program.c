@@ -104,7 +104,7 @@ static void write_xdp_program(struct emitter *e)
 	fprintf(e->out, "\tsections_xdp(p);\n");
 	if (any_once(e->plan, AMON_HOOK_XDP))
 		fprintf(e->out, "\tsections_xdp_once(p);\n");
-	fprintf(e->out, "\tbpf_tail_call(xdp, &amon_next, 0);\n\treturn XDP_PASS;\n}\n\n");
+	fprintf(e->out, "\treturn XDP_PASS;\n}\n\n");
 }
 
 static void write_super(struct emitter *e, enum amon_hook_kind hook)

@@ -28,6 +28,7 @@ struct amon_export_column {
 	struct amon_type type;
 	uint64_t divisor, multiplier;
 	const struct amon_aggregation *aggregation; /* METRIC */
+	bool reset;                                 /* METRIC outside tables: a read returns what came since the last */
 	struct amon_buckets buckets;
 	struct amon_layout
 	        layout; /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
@@ -54,7 +55,10 @@ struct amon_export_value {
 struct amon_export_table {
 	const char *name, *help;
 	const char *map; /* PERCPU_HASH: key, record */
+	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
 	uint32_t key_size, record_size, size;
+	bool twice; /* each clone has its own maps */
+	bool reset; /* a read returns what came since the last */
 	/* PERCPU_ARRAY of one entry of record_size: the `other` row; NULL: overflow drop. (Not inside the section's
 	   record: a per-CPU value ends at 32 KiB.) */
 	const char *other_map;
@@ -69,10 +73,19 @@ struct amon_export_table {
 	uint32_t unaccounted_count;
 };
 
+/** A map that holds a part of a section's record: a PERCPU_ARRAY of one entry. */
+struct amon_export_part {
+	const char *map;
+	uint32_t offset, size; /* in the record; parts lie one behind the other, and fill it */
+	bool twice;            /* each clone has its own map */
+};
+
 struct amon_export_section {
 	const char *name;
-	const char *map; /* PERCPU_ARRAY of one entry: the section's record */
-	uint32_t record_size;
+	struct amon_export_part *parts;
+	uint32_t part_count;
+	uint32_t record_size; /* of all parts */
+	bool reset;           /* the ledger, but for tables', is what came since the last read */
 	struct amon_hook hooks[AMON_HOOK_COUNT];
 	uint32_t hook_count;
 	bool coarse;
@@ -93,6 +106,7 @@ struct amon_export_program {
 struct amon_exports {
 	const char *probe, *help;
 	uint64_t window;
+	bool announces; /* windows are so short that programs tell when they are done, rather than a grace period */
 	bool uses_vlan;
 	struct amon_export_program *programs;
 	uint32_t program_count;

@@ -189,6 +189,7 @@ static const struct amon_schema column_rows[] = {
 	FACTOR(struct amon_export_column, multiplier, "multiplier"),
 	{ "aggregation", AMON_SCHEMA_AGGREGATION,
 	  AT(struct amon_export_column, aggregation) }, // NOLINT(bugprone-sizeof-expression)
+	BOOL(struct amon_export_column, reset, "reset"),
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
 	POINTER(struct amon_export_column, value, "value", value_rows),
@@ -205,9 +206,12 @@ static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, name, "name"),
 	TEXT(struct amon_export_table, help, "help"),
 	TEXT(struct amon_export_table, map, "map"),
+	BOOL(struct amon_export_table, events, "events"),
 	U32(struct amon_export_table, key_size, "key_size"),
 	U32(struct amon_export_table, record_size, "record_size"),
 	U32(struct amon_export_table, size, "size"),
+	BOOL(struct amon_export_table, twice, "twice"),
+	BOOL(struct amon_export_table, reset, "reset"),
 	NAME(struct amon_export_table, other_map, "other_map"),
 	U32(struct amon_export_table, key_count, "key_count"),
 	ARRAY(struct amon_export_table, columns, column_count, "columns", column_rows),
@@ -228,12 +232,21 @@ static const struct amon_schema hook_rows[] = {
 	END,
 };
 
+static const struct amon_schema part_rows[] = {
+	TEXT(struct amon_export_part, map, "map"),
+	PLACE(struct amon_export_part, offset, "offset"),
+	U32(struct amon_export_part, size, "size"),
+	BOOL(struct amon_export_part, twice, "twice"),
+	END,
+};
+
 static const struct amon_schema section_rows[] = {
 	TEXT(struct amon_export_section, name, "name"),
 	ITEMS(struct amon_export_section, hooks, hook_count, "hooks", AMON_SCHEMA_INLINE, AMON_HOOK_COUNT, hook_rows),
 	BOOL(struct amon_export_section, coarse, "coarse"),
-	TEXT(struct amon_export_section, map, "map"),
+	ARRAY(struct amon_export_section, parts, part_count, "parts", part_rows),
 	U32(struct amon_export_section, record_size, "record_size"),
+	BOOL(struct amon_export_section, reset, "reset"),
 	PLACE(struct amon_export_section, seen, "seen"),
 	PLACE(struct amon_export_section, selected, "selected"),
 	ARRAY(struct amon_export_section, malformed, malformed_count, "malformed", counter_rows),
@@ -252,6 +265,7 @@ const struct amon_schema amon_exports_schema[] = {
 	TEXT(struct amon_exports, probe, "probe"),
 	TEXT(struct amon_exports, help, "help"),
 	U63(struct amon_exports, window, "window"),
+	BOOL(struct amon_exports, announces, "announces"),
 	BOOL(struct amon_exports, uses_vlan, "uses_vlan"),
 	ARRAY(struct amon_exports, programs, program_count, "programs", program_rows),
 	ARRAY(struct amon_exports, sections, section_count, "sections", section_rows),

@@ -10,7 +10,7 @@
  */
 
 /* The kernel's limit for one value of a per-CPU map. */
-#define RECORD_MAX 32768
+#define RECORD_MAX 65536
 /* More than any record can hold, and far from where the shift that counts them would overflow. */
 #define BITS_MAX 12
 
@@ -173,7 +173,9 @@ static bool column_is_sound(struct validation *validation, const struct amon_exp
 		return column->value || refuse(validation, column->name, "has no expression");
 	if (column->kind == AMON_COLUMN_METRIC)
 		return metric_is_sound(validation, column, record_size);
-	return key_fits(column, key_size) || refuse(validation, column->name, "lies outside its key");
+	return (key_fits(column, key_size) &&
+	        (column->layout.has == UINT32_MAX || fits(column->layout.has, 1, key_size))) ||
+	       refuse(validation, column->name, "lies outside its key");
 }
 
 /* --- expressions */
@@ -340,10 +342,10 @@ static bool counters_fit(struct validation *validation, const struct amon_export
 	return true;
 }
 
-static bool sizes_are_sound(struct validation *validation, const char *name, const char *map, uint32_t record_size)
+static bool sizes_are_sound(struct validation *validation, const char *name, uint32_t record_size)
 {
-	if (!*name || !*map)
-		return refuse(validation, "name", "of a section, table or map is missing");
+	if (!*name)
+		return refuse(validation, "name", "of a section or table is missing");
 	if (!record_size || record_size > RECORD_MAX)
 		return refuse(validation, name, "has a record of no such size");
 	return true;
@@ -374,10 +376,15 @@ static bool keys_lie_apart(struct validation *validation, const struct amon_expo
 static bool table_is_sound(struct validation *validation, const struct amon_export_section *section,
                            const struct amon_export_table *table, const struct list *list)
 {
-	if (!sizes_are_sound(validation, table->name, table->map, table->record_size) ||
+	/* an event has a byte more for each field that may be absent, at most one for each of its bytes */
+	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : AMON_MAX_KEY;
+
+	if (!*table->map)
+		return refuse(validation, table->name, "has no map");
+	if (!sizes_are_sound(validation, table->name, table->record_size) ||
 	    !table_counters_fit(validation, section, table))
 		return false;
-	if (!table->key_size || table->key_size > AMON_MAX_KEY || table->key_count > table->column_count)
+	if (!table->key_size || table->key_size > key_most || table->key_count > table->column_count)
 		return refuse(validation, table->name, "has a key of no such size");
 	if (table->top && (table->top_by < 0 || (uint32_t)table->top_by >= table->column_count))
 		return refuse(validation, table->name, "is sorted by a column that it does not have");
@@ -385,11 +392,25 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 	       keys_lie_apart(validation, table);
 }
 
+static bool parts_are_sound(struct validation *validation, const struct amon_export_section *section)
+{
+	uint64_t end = 0;
+
+	for (uint32_t i = 0; i < section->part_count; i++) {
+		const struct amon_export_part *part = &section->parts[i];
+
+		if (!*part->map || part->offset != end || !part->size)
+			return refuse(validation, section->name, "has a record in pieces");
+		end += part->size;
+	}
+	return end == section->record_size || refuse(validation, section->name, "has a record in pieces");
+}
+
 static bool section_is_sound(struct validation *validation, const struct amon_export_section *section,
                              const struct list *lists)
 {
-	if (!sizes_are_sound(validation, section->name, section->map, section->record_size) ||
-	    !counter_fits(validation, section, section->seen) ||
+	if (!sizes_are_sound(validation, section->name, section->record_size) ||
+	    !parts_are_sound(validation, section) || !counter_fits(validation, section, section->seen) ||
 	    !counter_fits(validation, section, section->selected) ||
 	    !counters_fit(validation, section, section->malformed, section->malformed_count))
 		return false;

@@ -14,6 +14,8 @@
 #define TRANSPORT  (BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6))
 #define ABOVE_NET  (EXTENSIONS | TRANSPORT | BIT(ICMP_ECHO) | BIT(ICMPV6_ECHO) | BIT(L4_LEN) | BIT(TCP_PAYLOAD))
 
+/* A window of this many nanoseconds can wait for a grace period (some 15 ms) and cost the packets nothing. */
+#define GRACE_WINDOW 1000000000
 /* Sections with more metrics than this, or more conditions, are verified function by function. */
 #define INLINE_METRICS    24
 #define INLINE_CONDITIONS 6
@@ -434,13 +436,17 @@ static void place_bytes(struct amon_plan_metric *metric, struct names *names, ui
 	}
 }
 
+/* Those of the metrics that lie in a map of each clone's own, or in a shared one; all of a table's. */
 static void plan_record(struct amon_plan *plan, struct amon_plan_record *record, const struct amon_columns *metrics,
-                        struct names *names, uint32_t offset)
+                        bool twice, struct names *names, uint32_t offset)
 {
 	record->metrics = amon_new_array(plan->arena, struct amon_plan_metric, metrics->count + 1);
 	for (const struct amon_column *column = metrics->first; column; column = column->next) {
-		struct amon_plan_metric *metric = &record->metrics[record->metric_count++];
+		struct amon_plan_metric *metric = &record->metrics[record->metric_count];
 
+		if (!column->table && column->timing.snapshot != twice)
+			continue;
+		record->metric_count++;
 		metric->column = column;
 		place_wide(metric, names, &offset);
 	}
@@ -460,6 +466,15 @@ static void check_record(const struct amon_plan_record *record, struct amon_span
 }
 
 /* --- keys */
+
+/* Some packet may have no value there. */
+static bool may_be_absent(const struct amon_value *value)
+{
+	if (value->kind == AMON_VALUE_FIELD)
+		return value->field->layers != 0;
+	/* a condition always has a value; what else is computed may rest on something absent */
+	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
+}
 
 static uint32_t key_size(const struct amon_value *value)
 {
@@ -537,20 +552,16 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 				alignment = a > alignment ? a : alignment;
 			}
 	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
+	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
+		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
+			table->keys[i].has = prefixed(&names, "has_", table->keys[i].member);
+			table->keys[i].has_offset = place(&offset, 1, 1);
+		}
 	table->key_used = offset;
 	table->key_size = align_to(offset, alignment);
 }
 
 /* --- sections */
-
-/* Some packet may have no value there. */
-static bool may_be_absent(const struct amon_value *value)
-{
-	if (value->kind == AMON_VALUE_FIELD)
-		return value->field->layers != 0;
-	/* a condition always has a value; what else is computed may rest on something absent */
-	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
-}
 
 static bool misses_key(const struct amon_plan_table *table)
 {
@@ -571,6 +582,9 @@ static void plan_counters(struct amon_plan *plan, struct amon_plan_table *table,
 		             : i == AMON_LEDGER_NO_KEY ? misses_key(table)
 		                                       : i < AMON_LEDGER_OTHER || !other;
 
+		/* an event is noted, or finds no room */
+		if (table->table->events ? i == AMON_LEDGER_NO_KEY || i > AMON_LEDGER_FULL : false)
+			there = false;
 		if (!there)
 			continue;
 		table->counters[i] =
@@ -587,25 +601,45 @@ static bool columns_once(const struct amon_columns *columns)
 	return false;
 }
 
+/* A table's reset is done by the swap. Events are taken out by the read. */
+static bool is_twice(const struct amon_table *table)
+{
+	return table->timing.snapshot || (table->timing.reset && !table->events);
+}
+
+/* The kernel wants a power of two of pages, which have up to 16 KiB, puts 8 bytes before each event, and
+ * never fills a ring to the last byte. */
+static uint32_t ring_size(uint32_t events, uint32_t size)
+{
+	uint64_t bytes = (uint64_t)events * (8 + align_to(size, 8)), ring = 16384;
+
+	while (ring <= bytes && ring < 1u << 31)
+		ring *= 2;
+	return (uint32_t)ring;
+}
+
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
                        struct names *globals, struct amon_diagnostics *diagnostics)
 {
 	const char *base = amon_arena_printf(plan->arena, "%s_%s", section->section->name, table->table->name);
 	struct names members = { .arena = plan->arena };
 
-	table->function = prefixed(globals, "count_", base);
-	table->map = unique(globals, amon_arena_printf(plan->arena, "%s_rows", base));
-	table->key_tag = unique(globals, amon_arena_printf(plan->arena, "%s_key", base));
+	table->function = prefixed(globals, table->table->events ? "note_" : "count_", base);
+	table->map = unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
+	table->key_tag =
+	        unique(globals, amon_arena_printf(plan->arena, "%s_%s", base, table->table->events ? "event" : "key"));
 	table->record.tag = unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
 	plan->map_count++;
 	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
 		table->other_map = unique(globals, amon_arena_printf(plan->arena, "%s_other", base));
 		plan->map_count++;
 	}
-	table->once = columns_once(&table->table->metrics);
+	table->once = table->table->events || columns_once(&table->table->metrics);
+	table->twice = is_twice(table->table);
 	section->once |= table->once;
 	plan_keys(plan, table);
-	plan_record(plan, &table->record, &table->table->metrics, &members, 0);
+	table->ring_size = ring_size(table->table->size, table->key_size);
+	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 }
 
@@ -647,17 +681,79 @@ const char *amon_program_name(enum amon_hook_kind hook)
 	return names[hook];
 }
 
+/* Which parts there are: of the clones' own first, since the ledger goes with what windows cut. */
+static void plan_parts(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals)
+{
+	static const char *const pointers[] = { "m", "totals" };
+	const struct amon_section *checked = section->section;
+	bool some[2] = { false, false };
+
+	for (const struct amon_column *c = checked->metrics.first; c; c = c->next)
+		some[c->timing.snapshot] = true;
+	for (const struct amon_table *table = checked->tables; table; table = table->next)
+		some[is_twice(table)] = true;
+	for (int twice = 1; twice >= 0; twice--) {
+		struct amon_plan_part *part = &section->parts[section->part_count];
+		const char *suffix = section->part_count ? "totals" : "metrics";
+
+		if (!some[twice] && (twice || section->part_count))
+			continue;
+		part->twice = twice;
+		part->map = unique(globals, amon_arena_printf(plan->arena, "%s_%s", checked->name, suffix));
+		part->record.tag = part->map;
+		part->pointer = pointers[section->part_count];
+		section->part_count++;
+		plan->map_count++;
+	}
+}
+
+/* The section's own counters. */
+static void plan_ledger(struct amon_plan *plan, struct amon_plan_section *section, struct names *members,
+                        uint32_t *offset)
+{
+	uint32_t causes = 0;
+
+	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
+		causes += plan->causes[cause];
+	section->seen_member = unique(members, "seen");
+	section->seen = place(offset, 16, 8);
+	section->selected_member = unique(members, "selected");
+	section->selected = place(offset, 16, 8);
+	if (causes) {
+		section->malformed_member = unique(members, "malformed");
+		section->malformed = place(offset, 16 * causes, 8);
+	}
+}
+
+static void plan_part(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_part *part,
+                      struct amon_diagnostics *diagnostics)
+{
+	const struct amon_section *checked = section->section;
+	struct names members = { .arena = plan->arena };
+	uint32_t offset = 0;
+
+	if (part == section->parts)
+		plan_ledger(plan, section, &members, &offset);
+	else
+		part->offset = section->parts->record.size;
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		if (section->part_count > 1 && section->tables[i].twice != part->twice)
+			continue;
+		section->tables[i].part = part;
+		plan_counters(plan, &section->tables[i], &members, &offset);
+	}
+	plan_record(plan, &part->record, &checked->metrics, part->twice, &members, offset);
+	check_record(&part->record, checked->span, AMON_MAX_PERCPU_VALUE - 8, "section", checked->name, diagnostics);
+}
+
 static void plan_section(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals,
                          struct amon_diagnostics *diagnostics)
 {
 	const struct amon_section *checked = section->section;
-	struct names members = { .arena = plan->arena };
-	uint32_t offset = 0, causes = 0, i = 0;
+	uint32_t i = 0;
 
 	section->function = prefixed(globals, "count_", checked->name);
-	section->map = unique(globals, amon_arena_printf(plan->arena, "%s_metrics", checked->name));
-	section->record.tag = section->map;
-	plan->map_count++;
+	plan_parts(plan, section, globals);
 	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
 	section->table_count = checked->table_count;
 	section->once = columns_once(&checked->metrics);
@@ -665,23 +761,12 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	        amon_plan_runs_at(checked, AMON_HOOK_TC_INGRESS) || amon_plan_runs_at(checked, AMON_HOOK_TC_EGRESS);
 	section->shared = section->weighted || count_metrics(checked) > INLINE_METRICS ||
 	                  count_conditions(checked) > INLINE_CONDITIONS;
-	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
-		causes += plan->causes[cause];
-	section->seen_member = unique(&members, "seen");
-	section->seen = place(&offset, 16, 8);
-	section->selected_member = unique(&members, "selected");
-	section->selected = place(&offset, 16, 8);
-	if (causes) {
-		section->malformed_member = unique(&members, "malformed");
-		section->malformed = place(&offset, 16 * causes, 8);
-	}
 	for (const struct amon_table *table = checked->tables; table; table = table->next, i++) {
 		section->tables[i].table = table;
 		plan_table(plan, section, &section->tables[i], globals, diagnostics);
-		plan_counters(plan, &section->tables[i], &members, &offset);
 	}
-	plan_record(plan, &section->record, &checked->metrics, &members, offset);
-	check_record(&section->record, checked->span, AMON_MAX_PERCPU_VALUE - 8, "section", checked->name, diagnostics);
+	for (uint32_t part = 0; part < section->part_count; part++)
+		plan_part(plan, section, &section->parts[part], diagnostics);
 }
 
 struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,
@@ -695,6 +780,7 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 	plan->arena = arena;
 	plan->probe = probe;
 	plan->coarse = true;
+	plan->announces = probe->window && probe->window < GRACE_WINDOW;
 	for (const struct amon_section *section = probe->sections; section; section = section->next) {
 		for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
 			plan->programs[hook] |= amon_plan_runs_at(section, hook);
@@ -704,7 +790,8 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 	}
 	plan_packet(plan);
 	plan_walk(plan);
-	plan->map_count = 1 + plan->programs[AMON_HOOK_XDP] + plan->scratch + 1;
+	/* .rodata, .data.replay */
+	plan->map_count = 2 + plan->scratch;
 	plan->sections = amon_new_array(arena, struct amon_plan_section, probe->section_count + 1);
 	plan->section_count = probe->section_count;
 	for (const struct amon_section *section = probe->sections; section; section = section->next, i++) {

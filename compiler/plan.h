@@ -66,8 +66,8 @@ struct amon_plan_record {
 
 struct amon_plan_key {
 	const struct amon_column *column;
-	const char *member;
-	uint32_t offset, size;
+	const char *member, *has; /* `has`: of an event, where it may have no value; else NULL */
+	uint32_t offset, size, has_offset;
 };
 
 enum amon_ledger {
@@ -88,17 +88,32 @@ struct amon_plan_table {
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */
 	uint32_t key_count, key_size, key_used;
-	uint32_t version; /* offset of the key's version byte; UINT32_MAX: no NET part */
+	uint32_t ring_size; /* bytes, of events */
+	uint32_t version;   /* offset of the key's version byte; UINT32_MAX: no NET part */
 	struct amon_plan_record record;
 	const char *counters[AMON_LEDGER_COUNT]; /* members of the section's record; NULL: cannot happen */
 	uint32_t counter_offsets[AMON_LEDGER_COUNT];
-	bool once; /* has metrics that see a super-packet once */
+	bool once;                         /* has metrics that see a super-packet once */
+	bool twice;                        /* each clone has its own rows */
+	const struct amon_plan_part *part; /* that has its counters */
+};
+
+/**
+ * A section's record, and the map that holds it, an entry of one. What a snapshot reads lies in a map of each clone's
+ * own, all else in one that they share, so a section may have two.
+ */
+struct amon_plan_part {
+	const char *map, *pointer; /* names in C */
+	struct amon_plan_record record;
+	uint32_t offset; /* in what the runtime reads: all parts, one behind the other */
+	bool twice;      /* each clone has its own */
 };
 
 struct amon_plan_section {
 	const struct amon_section *section;
-	const char *function, *map;
-	struct amon_plan_record record;
+	const char *function;
+	struct amon_plan_part parts[2]; /* the ledger of the section is in the first */
+	uint32_t part_count;
 	struct amon_plan_table *tables;
 	uint32_t table_count;
 	uint32_t seen, selected, malformed; /* offsets */
@@ -114,6 +129,7 @@ struct amon_plan {
 	struct amon_plan_section *sections;
 	uint32_t section_count;
 	bool programs[AMON_HOOK_COUNT];
+	bool announces;  /* exports.h */
 	bool coarse;     /* every section says so: one time is read for all */
 	bool choice;     /* some section says `ingress` alone */
 	uint32_t layers; /* whose presence some condition or key asks for */

@@ -10,6 +10,7 @@
 struct place {
 	const struct amon_column *column;
 	const struct amon_plan_metric *metric;
+	uint32_t offset; /* of the metric's record in all that is read */
 	const struct amon_plan_key *key;
 };
 
@@ -24,13 +25,19 @@ struct builder {
 	struct block probe, *sections, **tables; /* [section], [section][table] */
 };
 
-static struct place *next_of(const struct amon_columns *columns, const struct amon_plan_record *record,
-                             struct place *to)
+static struct place *metrics_of(const struct amon_plan_record *record, uint32_t offset, struct place *to)
 {
-	uint32_t i = 0;
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		*to++ = (struct place){ .column = record->metrics[i].column,
+			                .metric = &record->metrics[i],
+			                .offset = offset };
+	return to;
+}
 
-	for (const struct amon_column *c = columns->first; c; c = c->next, i++)
-		*to++ = (struct place){ c, record ? &record->metrics[i] : NULL, NULL };
+static struct place *derives_of(const struct amon_columns *columns, struct place *to)
+{
+	for (const struct amon_column *c = columns->first; c; c = c->next)
+		*to++ = (struct place){ .column = c };
 	return to;
 }
 
@@ -41,20 +48,40 @@ static int compare_places(const void *a, const void *b)
 	return (x->column->order > y->column->order) - (x->column->order < y->column->order);
 }
 
-static struct block block_of(struct amon_arena *arena, const struct amon_plan_table *table,
-                             const struct amon_plan_record *record, const struct amon_columns *metrics,
-                             const struct amon_columns *derives)
+static struct block sort_block(struct place *places, uint32_t keys, struct place *end)
 {
-	uint32_t keys = table ? table->key_count : 0, count = keys + metrics->count + derives->count;
-	struct block block = { amon_new_array(arena, struct place, count + 1), count };
-	struct place *to = block.places;
+	qsort(places + keys, end - places - keys, sizeof(*places), compare_places);
+	return (struct block){ places, end - places };
+}
 
-	for (uint32_t i = 0; i < keys; i++)
-		*to++ = (struct place){ table->keys[i].column, NULL, &table->keys[i] };
-	to = next_of(metrics, record, to);
-	next_of(derives, NULL, to);
-	qsort(block.places + keys, count - keys, sizeof(*block.places), compare_places);
-	return block;
+static struct block block_of_table(struct amon_arena *arena, const struct amon_plan_table *table)
+{
+	const struct amon_table *checked = table->table;
+	uint32_t count = table->key_count + checked->metrics.count + checked->derives.count;
+	struct place *places = amon_new_array(arena, struct place, count + 1), *to = places;
+
+	for (uint32_t i = 0; i < table->key_count; i++)
+		*to++ = (struct place){ .column = table->keys[i].column, .key = &table->keys[i] };
+	to = metrics_of(&table->record, 0, to);
+	return sort_block(places, table->key_count, derives_of(&checked->derives, to));
+}
+
+static struct block block_of_section(struct amon_arena *arena, const struct amon_plan_section *section)
+{
+	const struct amon_section *checked = section->section;
+	uint32_t count = checked->metrics.count + checked->derives.count;
+	struct place *places = amon_new_array(arena, struct place, count + 1), *to = places;
+
+	for (uint32_t i = 0; i < section->part_count; i++)
+		to = metrics_of(&section->parts[i].record, section->parts[i].offset, to);
+	return sort_block(places, 0, derives_of(&checked->derives, to));
+}
+
+static struct block block_of_probe(struct amon_arena *arena, const struct amon_probe *probe)
+{
+	struct place *places = amon_new_array(arena, struct place, probe->derives.count + 1);
+
+	return sort_block(places, 0, derives_of(&probe->derives, places));
 }
 
 static int32_t index_in(const struct block *block, const struct amon_column *column)
@@ -120,6 +147,23 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
+static void move(uint32_t *place, uint32_t offset)
+{
+	if (*place != UINT32_MAX)
+		*place += offset;
+}
+
+/* The same layout, behind other parts of the record. */
+static struct amon_layout moved(struct amon_layout layout, uint32_t offset)
+{
+	uint32_t *const places[] = { &layout.value,   &layout.count, &layout.squares, &layout.time,
+		                     &layout.buckets, &layout.has,   &layout.version };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		move(places[i], offset);
+	return layout;
+}
+
 static void column_of(const struct builder *b, const struct place *place, uint32_t version,
                       struct amon_export_column *to)
 {
@@ -138,14 +182,17 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 		.divisor = column->divisor,
 		.multiplier = column->multiplier,
 		.aggregation = column->aggregation,
+		.reset = column->timing.reset,
 		.buckets = column->buckets,
 		.layout = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 },
 	};
 	if (place->metric)
-		to->layout = place->metric->layout;
+		to->layout = moved(place->metric->layout, place->offset);
 	if (place->key) {
 		to->layout.value = place->key->offset;
 		to->layout.value_size = place->key->size;
+		if (place->key->has)
+			to->layout.has = place->key->has_offset;
 		if (column->value->type.base == AMON_BASE_NET)
 			to->layout.version = version;
 	}
@@ -174,16 +221,17 @@ static void counters_of(const struct builder *b, const struct amon_plan_table *t
 		       { AMON_LEDGER_BUSY, "busy" },
 		       { AMON_LEDGER_NO_MEMORY, "no memory" },
 		       { AMON_LEDGER_FAILED, "failed" } };
+	uint32_t at = table->part->offset;
 
-	to->selected = table->counter_offsets[AMON_LEDGER_SELECTED];
-	to->in_rows = table->counter_offsets[AMON_LEDGER_IN_ROWS];
-	to->other = table->counters[AMON_LEDGER_OTHER] ? table->counter_offsets[AMON_LEDGER_OTHER] : UINT32_MAX;
+	to->selected = at + table->counter_offsets[AMON_LEDGER_SELECTED];
+	to->in_rows = at + table->counter_offsets[AMON_LEDGER_IN_ROWS];
+	to->other = table->counters[AMON_LEDGER_OTHER] ? at + table->counter_offsets[AMON_LEDGER_OTHER] : UINT32_MAX;
 	to->unaccounted = amon_new_array(b->arena, struct amon_export_counter, sizeof(causes) / sizeof(causes[0]));
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		if (table->counters[causes[i].counter])
 			to->unaccounted[to->unaccounted_count++] =
 			        (struct amon_export_counter){ causes[i].name,
-				                              table->counter_offsets[causes[i].counter] };
+				                              at + table->counter_offsets[causes[i].counter] };
 }
 
 static void table_of(const struct builder *b, const struct amon_plan_table *table, const struct block *block,
@@ -195,9 +243,12 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.name = checked->name,
 		.help = or_empty(checked->help),
 		.map = table->map,
+		.events = checked->events,
 		.key_size = table->key_size,
 		.record_size = table->record.size,
 		.size = checked->size,
+		.twice = table->twice,
+		.reset = checked->timing.reset,
 		.other_map = table->other_map,
 		.columns = columns_of(b, block, table->version),
 		.column_count = block->count,
@@ -232,6 +283,30 @@ static void malformed_of(const struct builder *b, const struct amon_plan_section
 	}
 }
 
+static void parts_of(const struct builder *b, const struct amon_plan_section *section, struct amon_export_section *to)
+{
+	to->parts = amon_new_array(b->arena, struct amon_export_part, section->part_count);
+	to->part_count = section->part_count;
+	for (uint32_t i = 0; i < section->part_count; i++) {
+		const struct amon_plan_part *part = &section->parts[i];
+
+		to->parts[i] = (struct amon_export_part){ part->map, part->offset, part->record.size, part->twice };
+		to->record_size += part->record.size;
+	}
+}
+
+/* All that is in it is. */
+static bool is_reset(const struct amon_section *section)
+{
+	bool all = section->metrics.count || section->table_count;
+
+	for (const struct amon_column *c = section->metrics.first; c; c = c->next)
+		all &= c->timing.reset;
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		all &= table->timing.reset;
+	return all || section->timing.reset;
+}
+
 static void section_of(const struct builder *b, uint32_t index, struct amon_export_section *to)
 {
 	const struct amon_plan_section *section = &b->plan->sections[index];
@@ -239,8 +314,7 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 
 	*to = (struct amon_export_section){
 		.name = checked->name,
-		.map = section->map,
-		.record_size = section->record.size,
+		.reset = is_reset(checked),
 		.hook_count = checked->hook_count,
 		.coarse = b->plan->coarse,
 		.columns = columns_of(b, &b->sections[index], UINT32_MAX),
@@ -250,6 +324,7 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 		.seen = section->seen,
 		.selected = section->selected,
 	};
+	parts_of(b, section, to);
 	memcpy(to->hooks, checked->hooks, sizeof(to->hooks));
 	malformed_of(b, section, to);
 	for (uint32_t t = 0; t < section->table_count; t++)
@@ -258,24 +333,18 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 
 static void builder_init(struct builder *b)
 {
-	static const struct amon_columns none;
 	const struct amon_plan *plan = b->plan;
 
-	b->probe = block_of(b->arena, NULL, NULL, &none, &plan->probe->derives);
+	b->probe = block_of_probe(b->arena, plan->probe);
 	b->sections = amon_new_array(b->arena, struct block, plan->section_count + 1);
 	b->tables = amon_new_array(b->arena, struct block *, plan->section_count + 1);
 	for (uint32_t s = 0; s < plan->section_count; s++) {
 		const struct amon_plan_section *section = &plan->sections[s];
 
-		b->sections[s] = block_of(b->arena, NULL, &section->record, &section->section->metrics,
-		                          &section->section->derives);
+		b->sections[s] = block_of_section(b->arena, section);
 		b->tables[s] = amon_new_array(b->arena, struct block, section->table_count + 1);
-		for (uint32_t t = 0; t < section->table_count; t++) {
-			const struct amon_plan_table *table = &section->tables[t];
-
-			b->tables[s][t] = block_of(b->arena, table, &table->record, &table->table->metrics,
-			                           &table->table->derives);
-		}
+		for (uint32_t t = 0; t < section->table_count; t++)
+			b->tables[s][t] = block_of_table(b->arena, &section->tables[t]);
 	}
 }
 
@@ -288,6 +357,7 @@ struct amon_exports *amon_plan_exports(const struct amon_plan *plan)
 	exports->probe = plan->probe->name;
 	exports->help = or_empty(plan->probe->help);
 	exports->window = plan->probe->window;
+	exports->announces = plan->announces;
 	exports->uses_vlan = plan->probe->uses_vlan;
 	exports->programs = amon_new_array(plan->arena, struct amon_export_program, AMON_HOOK_COUNT);
 	for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)

@@ -12,6 +12,7 @@
 #include "hook.h"
 #include "kernel.h"
 #include "probe.h"
+#include "reader.h"
 
 struct amon_attached {
 	int ifindex;
@@ -142,20 +143,27 @@ int amon_probe_choose(const struct amon_exports *exports, const char *interface,
 
 /* Attaching */
 
+/* A probe that is loaded once runs in both slots of the pair. */
+static struct amon_gate_options gate_of(const struct amon_loaded *loaded, enum amon_hook_kind kind)
+{
+	return (struct amon_gate_options){
+		.control = loaded->reader->control_map,
+		.announces = loaded->reader->announces,
+		.programs = { loaded->clones[0].programs[kind], loaded->clones[loaded->clone_count - 1].programs[kind],
+		              -1, -1 },
+	};
+}
+
 static int attach_xdp(const struct amon_loaded *loaded, const char *interface, struct amon_attached *attached,
                       struct amon_failure *failure)
 {
 	struct wish wish = collect_wishes(loaded->exports);
 	enum amon_xdp_mode mode = wish.choice && !loaded->ingress_tc ? AMON_XDP_NATIVE : wish.mode;
-	int next = amon_probe_map(loaded, "amon_next");
+	struct amon_gate_options gate = gate_of(loaded, AMON_HOOK_XDP);
 	int error = amon_kernel_bpffs(failure);
 
-	if (error)
-		return error;
-	if (next < 0)
-		return amon_fail(failure, -EINVAL, "not an object of amon, or a broken one: no map amon_next");
-	error = amon_xdp_attach(interface, attached->ifindex, mode, loaded->programs[AMON_HOOK_XDP], next,
-	                        &attached->xdp, failure);
+	if (!error)
+		error = amon_xdp_attach(interface, attached->ifindex, mode, &gate, &attached->xdp, failure);
 	if (!error)
 		attached->hooks[attached->hook_count++] =
 		        (struct amon_attached_hook){ AMON_HOOK_XDP, attached->xdp.mode };
@@ -166,8 +174,8 @@ static int attach_tc(const struct amon_loaded *loaded, const char *interface, en
                      struct amon_attached *attached, struct amon_failure *failure)
 {
 	bool egress = kind == AMON_HOOK_TC_EGRESS;
-	int error = amon_tc_attach(interface, attached->ifindex, egress, loaded->programs[kind], &attached->tc[egress],
-	                           failure);
+	struct amon_gate_options gate = gate_of(loaded, kind);
+	int error = amon_tc_attach(interface, attached->ifindex, egress, &gate, &attached->tc[egress], failure);
 
 	if (!error)
 		attached->hooks[attached->hook_count++] = (struct amon_attached_hook){ .kind = kind };
@@ -180,7 +188,7 @@ static int attach_all(const struct amon_loaded *loaded, const char *interface, s
 	int error = 0;
 
 	for (enum amon_hook_kind kind = 0; kind < AMON_HOOK_COUNT && !error; kind++) {
-		if (loaded->programs[kind] < 0)
+		if (loaded->clones[0].programs[kind] < 0)
 			continue;
 		error = kind == AMON_HOOK_XDP ? attach_xdp(loaded, interface, attached, failure)
 		                              : attach_tc(loaded, interface, kind, attached, failure);
@@ -212,6 +220,7 @@ int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct 
 	if (!attached)
 		return amon_fail(failure, -ENOMEM, "out of memory");
 	attached->ifindex = ifindex;
+	amon_reader_start(loaded->reader);
 	error = attach_all(loaded, interface, attached, failure);
 	if (error) {
 		detach_all(attached);

@@ -46,14 +46,14 @@ static int open_node(uint32_t id, struct amon_chain_node *node)
 	*node = (struct amon_chain_node){ .gate = bpf_prog_get_fd_by_id(id), .next = -1, .gate_id = id };
 	if (node->gate < 0)
 		return node->gate;
-	AMON_CLOSES int slot = amon_program_map(node->gate, "amon_slot");
+	AMON_CLOSES int slots = amon_program_map(node->gate, "amon_slots");
 	node->next = amon_program_map(node->gate, "amon_next");
-	if (slot < 0 || node->next < 0) {
+	if (slots < 0 || node->next < 0) {
 		close_node(node);
 		return -ENOENT;
 	}
 	node->next_id = amon_map_id(node->next);
-	node->alive = amon_slot_program(slot);
+	node->alive = amon_slots_are_filled(slots);
 	return 0;
 }
 

@@ -163,9 +163,21 @@ struct order {
 	uint8_t *items;
 };
 
-static int compare_items(const void *a, const void *b, void *order)
+static uint64_t place_of(const struct order *order, const void *item)
 {
-	return memcmp(a, b, ((const struct order *)order)->key_length);
+	uint64_t place;
+
+	memcpy(&place, (const uint8_t *)item + order->key_length, sizeof(place));
+	return place;
+}
+
+/* Rows of one key keep their order. */
+static int compare_items(const void *a, const void *b, void *data)
+{
+	const struct order *order = data;
+	int result = memcmp(a, b, order->key_length);
+
+	return result ? result : place_of(order, a) < place_of(order, b) ? -1 : 1;
 }
 
 static int make_order(const struct amon_export_table *table, const struct amon_collected_table *rows,
@@ -190,10 +202,7 @@ static int make_order(const struct amon_export_table *table, const struct amon_c
 
 static uint64_t place_before(const struct order *order, uint64_t row)
 {
-	uint64_t place;
-
-	memcpy(&place, order->items + row * order->size + order->key_length, sizeof(place));
-	return place;
+	return place_of(order, order->items + row * order->size);
 }
 
 /* Puts an array of `size` bytes a row in order. */
@@ -210,25 +219,9 @@ static int reorder(const struct order *order, uint8_t **array, uint64_t count, u
 	return 0;
 }
 
-int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows)
-{
-	struct order order = { 0 };
-	int error;
-
-	if (rows->row_count < 2)
-		return 0;
-	error = make_order(table, rows, &order);
-	rows->room = rows->row_count;
-	if (!error)
-		error = reorder(&order, &rows->keys, rows->row_count, table->key_size);
-	if (!error)
-		error = reorder(&order, &rows->records, rows->row_count, table->record_size);
-	free(order.items);
-	return error;
-}
-
 /* --- merging and subtracting */
 
+/* `sign` is 1, or -1 to subtract. */
 static void add_packets(uint32_t offset, void *into, const void *from, uint64_t sign)
 {
 	for (uint32_t at = offset; at < offset + 16; at += 8) {
@@ -248,21 +241,20 @@ static void add_counters(const struct amon_export_counter *counters, uint32_t co
 		add_packets(counters[i].offset, into, from, sign);
 }
 
-/* `sign` is 1, or -1 to subtract. */
-static void add_ledger(const struct amon_export_section *section, void *into, const void *from, uint64_t sign)
+static void add_section_ledger(const struct amon_export_section *section, void *into, const void *from)
 {
-	add_packets(section->seen, into, from, sign);
-	add_packets(section->selected, into, from, sign);
-	add_counters(section->malformed, section->malformed_count, into, from, sign);
-	for (uint32_t i = 0; i < section->table_count; i++) {
-		const struct amon_export_table *table = &section->tables[i];
+	add_packets(section->seen, into, from, 1);
+	add_packets(section->selected, into, from, 1);
+	add_counters(section->malformed, section->malformed_count, into, from, 1);
+}
 
-		add_packets(table->selected, into, from, sign);
-		add_packets(table->in_rows, into, from, sign);
-		if (table->other_map)
-			add_packets(table->other, into, from, sign);
-		add_counters(table->unaccounted, table->unaccounted_count, into, from, sign);
-	}
+static void add_table_ledger(const struct amon_export_table *table, void *into, const void *from)
+{
+	add_packets(table->selected, into, from, 1);
+	add_packets(table->in_rows, into, from, 1);
+	if (table->other_map)
+		add_packets(table->other, into, from, 1);
+	add_counters(table->unaccounted, table->unaccounted_count, into, from, 1);
 }
 
 void amon_merge_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *from)
@@ -275,24 +267,24 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from)
 {
 	amon_merge_columns(section->columns, section->column_count, into, from);
-	add_ledger(section, into, from, 1);
+	add_section_ledger(section, into, from);
+	for (uint32_t i = 0; i < section->table_count; i++)
+		add_table_ledger(&section->tables[i], into, from);
 }
 
-static void subtract_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *earlier)
+void amon_merge_reset(const struct amon_export_section *section, void *into, const void *from)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (columns[i].kind == AMON_COLUMN_METRIC)
-			amon_subtract_state(columns[i].aggregation, &columns[i].layout, into, earlier);
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (section->columns[i].kind == AMON_COLUMN_METRIC && section->columns[i].reset)
+			amon_merge_state(section->columns[i].aggregation, &section->columns[i].layout, into, from);
+	if (section->reset)
+		add_section_ledger(section, into, from);
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (section->tables[i].reset)
+			add_table_ledger(&section->tables[i], into, from);
 }
 
-/* Of a row that was there before; false where no packet came since, so that the row goes. */
-static bool subtract_row(const struct amon_export_table *table, uint8_t *record, const uint8_t *earlier)
-{
-	if (!memcmp(record, earlier, table->record_size))
-		return false;
-	subtract_columns(table->columns, table->column_count, record, earlier);
-	return true;
-}
+/* --- rows of one key */
 
 static void move_row(const struct amon_export_table *table, struct amon_collected_table *rows, uint64_t to,
                      uint64_t from)
@@ -303,80 +295,128 @@ static void move_row(const struct amon_export_table *table, struct amon_collecte
 	memcpy(rows->records + to * table->record_size, rows->records + from * table->record_size, table->record_size);
 }
 
-/* Both are sorted, so that one walk through both finds each row's earlier self. */
-static void subtract_rows(const struct amon_export_table *table, struct amon_collected_table *into,
-                          const struct amon_collected_table *earlier)
+/* The two clones may each have a row of a key. */
+static void merge_alike(const struct amon_export_table *table, struct amon_collected_table *rows)
 {
-	uint64_t kept = 0, e = 0;
+	uint64_t last = 0;
 
-	for (uint64_t i = 0; i < into->row_count; i++) {
-		const uint8_t *key = into->keys + i * table->key_size;
-		int order = 1;
-
-		while (e < earlier->row_count &&
-		       (order = amon_compare_keys(table, earlier->keys + e * table->key_size, key)) < 0)
-			e++;
-		if (order || subtract_row(table, into->records + i * table->record_size,
-		                          earlier->records + e * table->record_size))
-			move_row(table, into, kept++, i);
+	for (uint64_t i = 1; i < rows->row_count; i++) {
+		if (amon_compare_keys(table, rows->keys + last * table->key_size, rows->keys + i * table->key_size))
+			move_row(table, rows, ++last, i);
+		else
+			amon_merge_columns(table->columns, table->column_count,
+			                   rows->records + last * table->record_size,
+			                   rows->records + i * table->record_size);
 	}
-	into->row_count = kept;
+	rows->row_count = last + 1;
 }
 
-void amon_collected_subtract(const struct amon_exports *exports, struct amon_collected *into,
-                             const struct amon_collected *earlier)
+int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows)
 {
-	for (uint32_t i = 0; i < exports->section_count; i++) {
-		const struct amon_export_section *section = &exports->sections[i];
-		struct amon_collected_section *to = &into->sections[i];
-		const struct amon_collected_section *from = &earlier->sections[i];
+	struct order order = { 0 };
+	int error;
 
-		subtract_columns(section->columns, section->column_count, to->record, from->record);
-		add_ledger(section, to->record, from->record, UINT64_MAX);
-		for (uint32_t j = 0; j < section->table_count; j++) {
-			const struct amon_export_table *table = &section->tables[j];
-
-			subtract_rows(table, &to->tables[j], &from->tables[j]);
-			if (table->other_map)
-				subtract_columns(table->columns, table->column_count, to->tables[j].other,
-				                 from->tables[j].other);
-		}
-	}
+	if (rows->row_count < 2 || table->events)
+		return 0;
+	error = make_order(table, rows, &order);
+	rows->room = rows->row_count;
+	if (!error)
+		error = reorder(&order, &rows->keys, rows->row_count, table->key_size);
+	if (!error)
+		error = reorder(&order, &rows->records, rows->row_count, table->record_size);
+	free(order.items);
+	if (!error)
+		merge_alike(table, rows);
+	return error;
 }
 
-static const struct amon_export_column *stubborn_column(const struct amon_export_column *columns, uint32_t count)
+/* --- the baseline of a reset that writes nothing to the kernel */
+
+static bool in_shared_part(const struct amon_export_section *section, uint32_t offset)
+{
+	for (uint32_t i = 0; i < section->part_count; i++)
+		if (!section->parts[i].twice && offset - section->parts[i].offset < section->parts[i].size)
+			return true;
+	return false;
+}
+
+static bool has_baseline(const struct amon_export_section *section, const struct amon_export_column *column)
+{
+	return column->kind == AMON_COLUMN_METRIC && column->reset &&
+	       in_shared_part(section,
+	                      column->layout.value != UINT32_MAX ? column->layout.value : column->layout.count);
+}
+
+bool amon_section_has_baseline(const struct amon_export_section *section)
+{
+	if (section->reset && in_shared_part(section, section->seen))
+		return true;
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (has_baseline(section, &section->columns[i]))
+			return true;
+	return false;
+}
+
+void amon_subtract_baseline(const struct amon_export_section *section, void *record, const void *baseline)
+{
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (has_baseline(section, &section->columns[i]))
+			amon_subtract_state(section->columns[i].aggregation, &section->columns[i].layout, record,
+			                    baseline);
+	if (!section->reset || !in_shared_part(section, section->seen))
+		return;
+	add_packets(section->seen, record, baseline, UINT64_MAX);
+	add_packets(section->selected, record, baseline, UINT64_MAX);
+	add_counters(section->malformed, section->malformed_count, record, baseline, UINT64_MAX);
+}
+
+/* --- what a reset empties */
+
+static void clear(void *record, uint32_t offset, uint32_t size)
+{
+	if (offset != UINT32_MAX)
+		memset((char *)record + offset, 0, size);
+}
+
+static void clear_state(void *record, const struct amon_layout *layout)
+{
+	clear(record, layout->value, layout->value_size);
+	clear(record, layout->count, 8);
+	clear(record, layout->squares, 16);
+	clear(record, layout->time, 8);
+	clear(record, layout->buckets, 8 * layout->bucket_count);
+	clear(record, layout->has, 1);
+	clear(record, layout->version, 1);
+}
+
+static void clear_counters(void *record, const struct amon_export_counter *counters, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (columns[i].kind == AMON_COLUMN_METRIC && !columns[i].aggregation->subtracts)
-			return &columns[i];
-	return NULL;
+		clear(record, counters[i].offset, 16);
 }
 
-const char *amon_exports_subtract(const struct amon_exports *exports)
+static void clear_table_ledger(void *record, const struct amon_export_table *table)
 {
-	static char name[512];
-
-	for (uint32_t i = 0; i < exports->section_count; i++) {
-		const struct amon_export_section *section = &exports->sections[i];
-		const struct amon_export_column *column = stubborn_column(section->columns, section->column_count);
-
-		if (column) {
-			snprintf(name, sizeof(name), "%s.%s", section->name, column->spec_name);
-			return name;
-		}
-		for (uint32_t j = 0; j < section->table_count; j++) {
-			const struct amon_export_table *table = &section->tables[j];
-
-			column = stubborn_column(table->columns, table->column_count);
-			if (!column)
-				continue;
-			snprintf(name, sizeof(name), "%s.%s.%s", section->name, table->name, column->spec_name);
-			return name;
-		}
-	}
-	return NULL;
+	clear(record, table->selected, 16);
+	clear(record, table->in_rows, 16);
+	clear(record, table->other, 16);
+	clear_counters(record, table->unaccounted, table->unaccounted_count);
 }
 
+void amon_clear_section(const struct amon_export_section *section, void *record)
+{
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (section->columns[i].kind == AMON_COLUMN_METRIC && section->columns[i].reset)
+			clear_state(record, &section->columns[i].layout);
+	if (section->reset) {
+		clear(record, section->seen, 16);
+		clear(record, section->selected, 16);
+		clear_counters(record, section->malformed, section->malformed_count);
+	}
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (section->tables[i].reset)
+			clear_table_ledger(record, &section->tables[i]);
+}
 static int copy_table(const struct amon_export_table *table, const struct amon_collected_table *from,
                       struct amon_collected_table *to)
 {

@@ -11,33 +11,19 @@
 /*
  * From maps to what exporters see:
  *
- *   amon_collect()   raw records of every section and table, CPUs merged (storage.c)
- *   amon_document()  typed cells: units, derives, having, top, other, rest (rows.c)
- *   amon_write_*()   bytes (export/)
+ *   amon_reader_cut() raw records of every section and table, CPUs and clones merged (reader.c, storage.c)
+ *   amon_document()   typed cells: units, derives, having, top, other, rest (rows.c)
+ *   amon_write_*()    bytes (export/)
  */
 
 /** Raw, merged: one record a section, keys and records of each table. */
 struct amon_collected;
 
-int amon_collect(const struct amon_loaded *loaded, struct amon_collected **collected, struct amon_failure *failure);
 void amon_collected_free(struct amon_collected *collected);
 static inline void amon_collected_cleanup(struct amon_collected **collected)
 {
 	amon_collected_free(*collected);
 }
-/** The same once more, of the caller's own. 0 or -ENOMEM. */
-int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
-                        struct amon_collected **copy);
-/**
- * into -= earlier: what came between two reads. Rows that saw no packet in between go. Only for export tables for which
- * amon_exports_subtract() returns NULL.
- */
-void amon_collected_subtract(const struct amon_exports *exports, struct amon_collected *into,
-                             const struct amon_collected *earlier);
-/** NULL where all subtracts, else the first metric that does not ("ingress.flows.ttl_min"), in a static buffer. */
-const char *amon_exports_subtract(const struct amon_exports *exports);
-/** Empties every map, for the next window of a replay. */
-int amon_collect_reset(const struct amon_loaded *loaded, struct amon_failure *failure);
 
 struct amon_window {
 	uint64_t sequence;
@@ -144,10 +130,12 @@ struct amon_packets {
 	uint64_t packets, bytes;
 };
 struct amon_packets amon_section_packets(const struct amon_section_rows *section, uint32_t offset);
+/** Events that found no room. */
+uint64_t amon_events_lost(const struct amon_section_rows *section, const struct amon_export_table *events);
 
 /* --- the way out */
 
-/** What a series of windows adds up to: see totals.h. */
+/** What a series of reads adds up to: see totals.h. */
 struct amon_totals;
 
 /** A page of text on a terminal, redrawn in place, with rates of counters. */
@@ -164,7 +152,7 @@ struct amon_format_options {
 	uint32_t part;              /* which one, of a format that has several */
 	bool follows;               /* another document was written there before */
 	struct amon_live *live;     /* table: NULL for plain text */
-	struct amon_totals *totals; /* openmetrics: what the windows are added to; NULL where documents hold totals */
+	struct amon_totals *totals; /* openmetrics: what reads are added to; NULL where they hold totals */
 };
 
 /**
@@ -183,7 +171,7 @@ struct amon_format {
 	char *(*part)(struct amon_arena *arena, const struct amon_exports *exports, uint32_t part);
 	/** The part that says it all, for one stream; -1 where none does. */
 	int64_t (*only)(const struct amon_exports *exports);
-	bool latest; /* each document stands for all before it, and counters are totals of their windows */
+	bool latest; /* each document stands for all before it, and counters are totals of all reads */
 };
 /** THE table of formats, ended by a NULL name. */
 extern const struct amon_format amon_formats[];

@@ -48,7 +48,6 @@ struct queue {
 
 struct amon_feeder {
 	struct bpf_object *object;
-	int next; /* the probe's slot for what follows it at XDP; -1: none */
 	bool uses[AMON_HOOK_COUNT];
 	bool first[AMON_HOOK_COUNT]; /* of a section */
 	struct amon_feed *feed;      /* mapped, shared with the kernel */
@@ -63,7 +62,7 @@ static int find_hooks_of(struct amon_feeder *feeder, const struct amon_loaded *l
 	for (uint32_t i = 0; i < section->hook_count; i++) {
 		enum amon_hook_kind kind = amon_hook_in_use(loaded, &section->hooks[i]);
 
-		if (loaded->programs[kind] < 0)
+		if (loaded->clones[0].programs[kind] < 0)
 			return amon_fail(failure, -EINVAL, "section %s: its program is not loaded", section->name);
 		feeder->uses[kind] = true;
 		feeder->first[kind] |= i == 0;
@@ -94,10 +93,10 @@ static bool begins_with_frame(const struct bpf_object *probe)
 
 static int share_frame(struct amon_feeder *feeder, const struct amon_loaded *loaded)
 {
-	struct bpf_map *theirs = bpf_object__find_map_by_name(loaded->object, FRAME_MAP);
+	struct bpf_map *theirs = bpf_object__find_map_by_name(loaded->clones[0].object, FRAME_MAP);
 	struct bpf_map *ours = bpf_object__find_map_by_name(feeder->object, FRAME_MAP);
 
-	if (!loaded->replay || !theirs || !begins_with_frame(loaded->object))
+	if (!loaded->replay || !theirs || !begins_with_frame(loaded->clones[0].object))
 		return -EINVAL;
 	return bpf_map__reuse_fd(ours, bpf_map__fd(theirs));
 }
@@ -144,30 +143,9 @@ static int fill_slots(const struct amon_feeder *feeder, const struct amon_loaded
 		uint32_t key = 0;
 
 		if (feeder->uses[i])
-			error = bpf_map_update_elem(bpf_map__fd(slot), &key, &loaded->programs[i], BPF_ANY);
+			error = bpf_map_update_elem(bpf_map__fd(slot), &key, &loaded->clones[0].programs[i], BPF_ANY);
 	}
 	return error;
-}
-
-/** Leads the probe's XDP program back to the feeder. */
-static int close_circle(struct amon_feeder *feeder, const struct amon_loaded *loaded)
-{
-	const struct bpf_map *next = bpf_object__find_map_by_name(loaded->object, "amon_next");
-	int program = program_of(feeder, AMON_HOOK_XDP);
-	uint32_t key = 0;
-
-	if (!feeder->uses[AMON_HOOK_XDP] || !next)
-		return 0;
-	feeder->next = bpf_map__fd(next);
-	return bpf_map_update_elem(feeder->next, &key, &program, BPF_ANY);
-}
-
-static void open_circle(struct amon_feeder *feeder)
-{
-	uint32_t key = 0;
-
-	if (feeder->next >= 0)
-		bpf_map_delete_elem(feeder->next, &key);
 }
 
 static int map_feed(struct amon_feeder *feeder)
@@ -198,7 +176,6 @@ int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **resu
 
 	if (!feeder)
 		return -ENOMEM;
-	feeder->next = -1;
 	empty(feeder);
 	error = find_hooks(feeder, loaded, failure);
 	if (error)
@@ -206,8 +183,6 @@ int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **resu
 	error = load(feeder, loaded, failure);
 	if (!error)
 		error = fill_slots(feeder, loaded);
-	if (!error)
-		error = close_circle(feeder, loaded);
 	if (!error)
 		error = map_feed(feeder);
 	if (error)
@@ -221,7 +196,6 @@ void amon_feeder_close(struct amon_feeder *feeder)
 {
 	if (!feeder)
 		return;
-	open_circle(feeder);
 	if (feeder->feed)
 		munmap(feeder->feed, feeder->mapped);
 	bpf_object__close(feeder->object);

@@ -44,8 +44,19 @@ static int cannot_load(struct amon_failure *failure, int error)
 	                 amon_heard());
 }
 
-/* Loads one of the programs; `next` replaces the map amon_next where it is not negative. */
-static struct bpf_object *load(const char *name, int next, struct amon_failure *failure)
+/* libbpf's own copy of the gate's one constant. */
+static void set_announces(const struct bpf_object *object, bool announces)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
+	size_t size = 0;
+	uint32_t *constant = map ? (uint32_t *)bpf_map__initial_value(map, &size) : NULL;
+
+	if (constant && size == sizeof(*constant))
+		*constant = announces;
+}
+
+/* Loads one of the programs; `options` are NULL for the root. */
+static struct bpf_object *load(const char *name, const struct amon_gate_options *gate, struct amon_failure *failure)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "amon_dispatch");
 	struct bpf_object *object;
@@ -60,8 +71,10 @@ static struct bpf_object *load(const char *name, int next, struct amon_failure *
 	}
 	bpf_object__for_each_program(program, object)
 	        bpf_program__set_autoload(program, strcmp(bpf_program__name(program), name) == 0);
-	if (next >= 0)
-		error = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, "amon_next"), next);
+	if (gate) {
+		set_announces(object, gate->announces);
+		error = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, "amon_control"), gate->control);
+	}
 	if (!error)
 		error = bpf_object__load(object);
 	if (!error)
@@ -72,53 +85,86 @@ static struct bpf_object *load(const char *name, int next, struct amon_failure *
 	return NULL;
 }
 
-/* Descriptors of the program and of its slot that outlive the object. */
-static int take(const struct bpf_object *object, const char *name, const char *slot_name, int *program, int *slot)
+/* Descriptors that outlive the object. */
+static int keep(int fd)
 {
-	AMON_CLOSES int program_fd =
-	        fcntl(bpf_program__fd(bpf_object__find_program_by_name(object, name)), F_DUPFD_CLOEXEC, 0);
-	AMON_CLOSES int slot_fd = fcntl(bpf_object__find_map_fd_by_name(object, slot_name), F_DUPFD_CLOEXEC, 0);
+	int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	if (program_fd < 0 || slot_fd < 0)
-		return -errno;
-	*program = amon_take_fd(&program_fd);
-	*slot = amon_take_fd(&slot_fd);
-	return 0;
+	return kept < 0 ? -errno : kept;
 }
 
-int amon_gate_open(enum amon_hook_kind kind, int program, int next, struct amon_gate *gate,
-                   struct amon_failure *failure)
+static int keep_map(const struct bpf_object *object, const char *name)
 {
-	const char *name = kind == AMON_HOOK_XDP ? "amon_gate_xdp" : "amon_gate_tc";
-	__attribute__((cleanup(close_object))) struct bpf_object *object = load(name, next, failure);
+	return keep(bpf_object__find_map_fd_by_name(object, name));
+}
+
+static int keep_program(const struct bpf_object *object, const char *name)
+{
+	return keep(bpf_program__fd(bpf_object__find_program_by_name(object, name)));
+}
+
+int amon_gate_fill(const struct amon_gate *gate, uint32_t slot, int program)
+{
 	int error;
 
+	if (program >= 0)
+		return bpf_map_update_elem(gate->slots, &slot, &program, BPF_ANY);
+	error = bpf_map_delete_elem(gate->slots, &slot);
+	return error == -ENOENT ? 0 : error;
+}
+
+static int fill(const struct amon_gate *gate, const struct amon_gate_options *options)
+{
+	int error = 0;
+
+	for (uint32_t slot = 0; slot < AMON_SLOTS && !error; slot++)
+		if (options->programs[slot] >= 0)
+			error = amon_gate_fill(gate, slot, options->programs[slot]);
+	return error;
+}
+
+int amon_gate_open(enum amon_hook_kind kind, const struct amon_gate_options *options, struct amon_gate *gate,
+                   struct amon_failure *failure)
+{
+	bool xdp = kind == AMON_HOOK_XDP;
+	const char *name = xdp ? "amon_gate_xdp" : "amon_gate_tc";
+	__attribute__((cleanup(close_object))) struct bpf_object *object = load(name, options, failure);
+	int error;
+
+	*gate = AMON_NO_GATE;
 	if (!object)
 		return -errno;
-	error = take(object, name, "amon_slot", &gate->program, &gate->slot);
-	if (error)
-		return amon_fail(failure, error, "%s", strerror(-error));
-	error = bpf_map_update_elem(gate->slot, &(uint32_t){ 0 }, &program, BPF_ANY);
-	if (error) {
-		amon_gate_close(gate);
-		return amon_fail(failure, error, "the kernel does not take the probe's program into its slot: %s",
-		                 strerror(-error));
-	}
-	return 0;
+	gate->program = keep_program(object, name);
+	gate->slots = keep_map(object, "amon_slots");
+	if (xdp)
+		gate->next = keep_map(object, "amon_next");
+	if (gate->program < 0 || gate->slots < 0 || (xdp && gate->next < 0))
+		error = -EMFILE;
+	else
+		error = fill(gate, options);
+	if (!error)
+		return 0;
+	amon_gate_close(gate);
+	return amon_fail(failure, error, "the kernel does not take the probe's programs into their slots: %s",
+	                 strerror(-error));
 }
 
 void amon_gate_close(struct amon_gate *gate)
 {
 	amon_close(&gate->program);
-	amon_close(&gate->slot);
+	amon_close(&gate->slots);
+	amon_close(&gate->next);
 }
 
 int amon_root_open(int *program, int *first, struct amon_failure *failure)
 {
-	__attribute__((cleanup(close_object))) struct bpf_object *object = load("amon_root", -1, failure);
-	int error = object ? take(object, "amon_root", "amon_first", program, first) : -errno;
+	__attribute__((cleanup(close_object))) struct bpf_object *object = load("amon_root", NULL, failure);
 
-	return object && error ? amon_fail(failure, error, "%s", strerror(-error)) : error;
+	if (!object)
+		return -errno;
+	*program = keep_program(object, "amon_root");
+	*first = keep_map(object, "amon_first");
+	return *program < 0 || *first < 0 ? amon_fail(failure, -EMFILE, "%s", strerror(EMFILE)) : 0;
 }
 
 bool amon_program_is(int program, const char *name)
@@ -158,6 +204,16 @@ uint32_t amon_slot_program(int slot)
 	uint32_t program = 0;
 
 	return bpf_map_lookup_elem(slot, &(uint32_t){ 0 }, &program) ? 0 : program;
+}
+
+bool amon_slots_are_filled(int slots)
+{
+	uint32_t program;
+
+	for (uint32_t slot = 0; slot < AMON_SLOTS; slot++)
+		if (bpf_map_lookup_elem(slots, &slot, &program) == 0)
+			return true;
+	return false;
 }
 
 int amon_hook_sweep(const char *interface)

@@ -5,16 +5,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/control.h"
 #include "compiler/exports.h"
 #include "failure.h"
 
 /*
  * What hangs on an interface's hooks (the programs are in bpf/dispatch.bpf.c). A gate stands before each probe's
- * program and finds it in a slot that only the probe's process holds: with the process goes what it did, however it
- * dies.
+ * clones and finds them in slots that only the probe's process holds, or its pins: with them goes what it did, however
+ * the process dies.
  *
  * XDP has room for one program: amon's root, from which the gates form a chain. The root's link, the chain's first slot
- * and the slot behind every probe are pinned in bpffs, so that a process that dies cuts off nobody.
+ * and the slot behind every gate are pinned in bpffs, so that a process that dies cuts off nobody.
  * TC has room for many: a gate hangs on a TCX link, or where the kernel has none, on clsact.
  *
  * Unless it says otherwise, a function expects its caller to hold the lock.
@@ -24,13 +25,25 @@
 int amon_hook_lock(struct amon_failure *failure);
 
 struct amon_gate {
-	int program, slot;
+	int program, slots;
+	int next; /* at XDP: the slot of what follows, else -1 */
 };
 
-/** Loads a gate and puts the probe's program into its slot. `next` is the probe's own slot at XDP, else -1. */
-int amon_gate_open(enum amon_hook_kind kind, int program, int next, struct amon_gate *gate,
+#define AMON_NO_GATE ((struct amon_gate){ -1, -1, -1 })
+
+/** What a gate needs: the probe's control map, whether to announce, and what to put into its slots. */
+struct amon_gate_options {
+	int control;
+	bool announces;
+	int programs[AMON_SLOTS]; /* -1: none */
+};
+
+/** Loads a gate and fills its slots. */
+int amon_gate_open(enum amon_hook_kind kind, const struct amon_gate_options *options, struct amon_gate *gate,
                    struct amon_failure *failure);
-/** Empties the slot. May be called twice; without the lock. */
+/** Puts a program into a slot, which must not be in use; -1 empties it. 0 or -errno. */
+int amon_gate_fill(const struct amon_gate *gate, uint32_t slot, int program);
+/** Lets go of the slots; where they are not pinned, they are empty then. May be called twice; without the lock. */
 void amon_gate_close(struct amon_gate *gate);
 /** Loads amon's root for XDP: its program and the first slot of its chain, both the caller's. */
 int amon_root_open(int *program, int *first, struct amon_failure *failure);
@@ -38,8 +51,10 @@ int amon_root_open(int *program, int *first, struct amon_failure *failure);
 /** For programs that another process loaded: known by name, their maps by name too. -ENOENT: it has no such map. */
 bool amon_program_is(int program, const char *name);
 int amon_program_map(int program, const char *name);
-/** The identifier of what is in a slot; 0 for nothing. */
+/** The identifier of what is in a slot of one; 0 for nothing. */
 uint32_t amon_slot_program(int slot);
+/** True where a gate's slots hold any program. */
+bool amon_slots_are_filled(int slots);
 
 struct amon_xdp {
 	int ifindex;
@@ -48,11 +63,11 @@ struct amon_xdp {
 };
 
 /**
- * Attaches a program behind those that are there already. -EBUSY: a foreign program has the hook, or amon's root is
+ * Attaches a gate behind those that are there already. -EBUSY: a foreign program has the hook, or amon's root is
  * there in the other mode; -ENOSPC: 16 probes are on it.
  */
-int amon_xdp_attach(const char *interface, int ifindex, enum amon_xdp_mode mode, int program, int next,
-                    struct amon_xdp *xdp, struct amon_failure *failure);
+int amon_xdp_attach(const char *interface, int ifindex, enum amon_xdp_mode mode,
+                    const struct amon_gate_options *options, struct amon_xdp *xdp, struct amon_failure *failure);
 /** Takes it out; those before and behind it lose no packet. */
 void amon_xdp_detach(struct amon_xdp *xdp);
 /** 0 where native XDP can be had, asked by attaching the root for a moment where it is not there yet. */
@@ -68,8 +83,8 @@ struct amon_tc {
 	uint32_t handle, priority; /* clsact */
 };
 
-int amon_tc_attach(const char *interface, int ifindex, bool egress, int program, struct amon_tc *tc,
-                   struct amon_failure *failure);
+int amon_tc_attach(const char *interface, int ifindex, bool egress, const struct amon_gate_options *options,
+                   struct amon_tc *tc, struct amon_failure *failure);
 void amon_tc_detach(struct amon_tc *tc);
 int amon_tc_sweep(int ifindex);
 

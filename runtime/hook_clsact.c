@@ -202,14 +202,14 @@ static void remove_filter(int ifindex, const struct filter *filter)
 	bpf_tc_detach(&hook, &options);
 }
 
-/* A gate whose process has died: its slot is empty. */
+/* A gate whose process has died: its slots are empty. */
 static bool is_left_over(const struct filter *filter)
 {
 	AMON_CLOSES int program = filter->program ? bpf_prog_get_fd_by_id(filter->program) : -1;
-	AMON_CLOSES int slot =
-	        program >= 0 && amon_program_is(program, "amon_gate_tc") ? amon_program_map(program, "amon_slot") : -1;
+	AMON_CLOSES int slots =
+	        program >= 0 && amon_program_is(program, "amon_gate_tc") ? amon_program_map(program, "amon_slots") : -1;
 
-	return slot >= 0 && !amon_slot_program(slot);
+	return slots >= 0 && !amon_slots_are_filled(slots);
 }
 
 /* Removes the qdisc that amon made, once nobody has a filter there. */

@@ -15,14 +15,14 @@ static int attach_tcx(const char *interface, struct amon_tc *tc, struct amon_fai
 	                 tc->egress ? "egress" : "ingress", strerror(-tc->link));
 }
 
-int amon_tc_attach(const char *interface, int ifindex, bool egress, int program, struct amon_tc *tc,
-                   struct amon_failure *failure)
+int amon_tc_attach(const char *interface, int ifindex, bool egress, const struct amon_gate_options *options,
+                   struct amon_tc *tc, struct amon_failure *failure)
 {
 	enum amon_hook_kind kind = egress ? AMON_HOOK_TC_EGRESS : AMON_HOOK_TC_INGRESS;
 	int error;
 
-	*tc = (struct amon_tc){ .ifindex = ifindex, .egress = egress, .gate = { -1, -1 }, .link = -1 };
-	error = amon_gate_open(kind, program, -1, &tc->gate, failure);
+	*tc = (struct amon_tc){ .ifindex = ifindex, .egress = egress, .gate = AMON_NO_GATE, .link = -1 };
+	error = amon_gate_open(kind, options, &tc->gate, failure);
 	if (error)
 		return error;
 	error = amon_kernel_has_tcx() ? attach_tcx(interface, tc, failure) : amon_clsact_attach(interface, tc, failure);

@@ -123,12 +123,12 @@ static int pin_chain(const struct amon_chain *chain)
 	return error ? error : amon_pin_nodes(chain);
 }
 
-static int append(struct amon_chain *chain, int next, const struct amon_gate *gate, struct amon_failure *failure)
+static int append(struct amon_chain *chain, const struct amon_gate *gate, struct amon_failure *failure)
 {
 	int error = pin_chain(chain);
 
 	if (!error)
-		error = amon_pin_next(chain, next, amon_map_id(next));
+		error = amon_pin_next(chain, gate->next, amon_map_id(gate->next));
 	if (error)
 		return cannot_pin(chain, error, failure);
 	error = amon_chain_append(chain, gate->program);
@@ -166,21 +166,21 @@ static int enter(const char *interface, struct amon_chain *chain, enum amon_xdp_
 	return check_mode(interface, chain, mode, failure);
 }
 
-int amon_xdp_attach(const char *interface, int ifindex, enum amon_xdp_mode mode, int program, int next,
-                    struct amon_xdp *xdp, struct amon_failure *failure)
+int amon_xdp_attach(const char *interface, int ifindex, enum amon_xdp_mode mode,
+                    const struct amon_gate_options *options, struct amon_xdp *xdp, struct amon_failure *failure)
 {
 	__attribute__((cleanup(amon_chain_close))) struct amon_chain chain;
 	int error = amon_chain_open(interface, ifindex, &chain, failure);
 
-	*xdp = (struct amon_xdp){ .ifindex = ifindex, .gate = { -1, -1 } };
+	*xdp = (struct amon_xdp){ .ifindex = ifindex, .gate = AMON_NO_GATE };
 	if (!error)
 		error = enter(interface, &chain, mode, failure);
 	if (error)
 		return error;
 	xdp->mode = chain.mode;
-	error = amon_gate_open(AMON_HOOK_XDP, program, next, &xdp->gate, failure);
+	error = amon_gate_open(AMON_HOOK_XDP, options, &xdp->gate, failure);
 	if (!error)
-		error = append(&chain, next, &xdp->gate, failure);
+		error = append(&chain, &xdp->gate, failure);
 	if (error) {
 		remove_empty_root(&chain);
 		amon_gate_close(&xdp->gate);

@@ -5,24 +5,27 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "kernel.h"
 #include "listen.h"
+#include "reader.h"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
 	return amon_fail(failure, -EINVAL, "not an object of amon, or a broken one: %s%s", what, name);
 }
 
-static int open_object(struct amon_loaded *loaded, const void *data, size_t size, struct amon_failure *failure)
+static int open_object(const struct amon_loaded *loaded, const void *data, size_t size, struct amon_clone *clone,
+                       struct amon_failure *failure)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = loaded->exports->probe);
 
-	loaded->object = bpf_object__open_mem(data, size, &options);
-	if (loaded->object)
+	clone->object = bpf_object__open_mem(data, size, &options);
+	if (clone->object)
 		return 0;
 	if (errno == ENOMEM)
 		return amon_fail(failure, -ENOMEM, "out of memory");
@@ -77,12 +80,13 @@ static void set_constant(struct bpf_object *object, const char *name, uint32_t v
 		bytes[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? i : size - 1 - i] = (unsigned char)value;
 }
 
-static void set_constants(const struct amon_loaded *loaded, const struct amon_choice *choice)
+static void set_constants(const struct amon_loaded *loaded, const struct amon_clone *clone,
+                          const struct amon_choice *choice)
 {
-	set_constant(loaded->object, "amon_replay", loaded->replay);
-	set_constant(loaded->object, "amon_ingress_tc", loaded->ingress_tc);
-	set_constant(loaded->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
-	set_constant(loaded->object, "amon_frame_max", choice->frame_max);
+	set_constant(clone->object, "amon_replay", loaded->replay);
+	set_constant(clone->object, "amon_ingress_tc", loaded->ingress_tc);
+	set_constant(clone->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
+	set_constant(clone->object, "amon_frame_max", choice->frame_max);
 }
 
 /* Programs */
@@ -104,14 +108,15 @@ static bool needs(const struct amon_loaded *loaded, enum amon_hook_kind kind)
 	return false;
 }
 
-static int choose_programs(const struct amon_loaded *loaded, bool verbose, struct amon_failure *failure)
+static int choose_programs(const struct amon_loaded *loaded, const struct amon_clone *clone, bool verbose,
+                           struct amon_failure *failure)
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, loaded->object) bpf_program__set_autoload(program, false);
+	bpf_object__for_each_program(program, clone->object) bpf_program__set_autoload(program, false);
 	for (uint32_t i = 0; i < loaded->exports->program_count; i++) {
 		const struct amon_export_program *export = &loaded->exports->programs[i];
-		program = bpf_object__find_program_by_name(loaded->object, export->name);
+		program = bpf_object__find_program_by_name(clone->object, export->name);
 		if (!program)
 			return not_a_probe(failure, "no program ", export->name);
 		bpf_program__set_autoload(program, needs(loaded, export->hook));
@@ -121,13 +126,13 @@ static int choose_programs(const struct amon_loaded *loaded, bool verbose, struc
 	return 0;
 }
 
-static void note_programs(struct amon_loaded *loaded)
+static void note_programs(const struct amon_loaded *loaded, struct amon_clone *clone)
 {
 	for (uint32_t i = 0; i < loaded->exports->program_count; i++) {
 		const struct amon_export_program *export = &loaded->exports->programs[i];
 		if (needs(loaded, export->hook))
-			loaded->programs[export->hook] =
-			        bpf_program__fd(bpf_object__find_program_by_name(loaded->object, export->name));
+			clone->programs[export->hook] =
+			        bpf_program__fd(bpf_object__find_program_by_name(clone->object, export->name));
 	}
 }
 
@@ -199,31 +204,141 @@ static int refused(struct amon_failure *failure, int error)
 	return amon_fail(failure, error, "the kernel does not load the probe: %s (%s)", strerror(-error), amon_heard());
 }
 
-int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
-                    const struct amon_load_options *options, struct amon_loaded **result, struct amon_failure *failure)
+/* Maps */
+
+static bool is_twice(const struct amon_loaded *loaded, const char *name)
 {
-	__attribute__((cleanup(amon_probe_cleanup))) struct amon_loaded *loaded = calloc(1, sizeof(*loaded));
+	for (uint32_t i = 0; i < loaded->reader->maps.count; i++)
+		if (strcmp(loaded->reader->maps.maps[i].name, name) == 0)
+			return loaded->reader->maps.maps[i].twice;
+	return false;
+}
+
+/* All but what each clone has of its own: what is doubled, and its constants. */
+static int share_maps(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	struct bpf_map *map;
+	int error = 0;
+
+	bpf_object__for_each_map(map, clone->object)
+	{
+		const char *name = bpf_map__name(map);
+		const struct bpf_map *first;
+
+		if (error || bpf_map__is_internal(map) || is_twice(loaded, name))
+			continue;
+		first = bpf_object__find_map_by_name(loaded->clones[0].object, name);
+		error = bpf_map__reuse_fd(map, bpf_map__fd(first));
+	}
+	return error;
+}
+
+/* The reader outlives the objects where a probe is left running. */
+static int note_maps(const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	struct amon_maps *maps = &loaded->reader->maps;
+
+	for (uint32_t i = 0; i < maps->count; i++)
+		for (uint32_t clone = 0; clone < (maps->maps[i].twice ? loaded->clone_count : 1); clone++) {
+			int fd = bpf_object__find_map_fd_by_name(loaded->clones[clone].object, maps->maps[i].name);
+
+			if (fd < 0)
+				return not_a_probe(failure, "no map ", maps->maps[i].name);
+			maps->maps[i].fds[clone] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		}
+	return 0;
+}
+
+/* A replay reads once a batch, so that no event may be lost before: the ring holds one for each of its packets. */
+#define REPLAY_PACKETS 16384
+
+static int widen_ring(struct bpf_map *map, uint32_t event_size)
+{
+	uint32_t size = bpf_map__max_entries(map);
+
+	while (size < REPLAY_PACKETS * (uint64_t)(event_size + 16) && size < 1u << 30)
+		size *= 2;
+	return bpf_map__set_max_entries(map, size);
+}
+
+static int widen_rings(const struct amon_loaded *loaded)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < loaded->exports->section_count; i++)
+		for (uint32_t j = 0; j < loaded->exports->sections[i].table_count && !error; j++) {
+			const struct amon_export_table *table = &loaded->exports->sections[i].tables[j];
+			struct bpf_map *map = bpf_object__find_map_by_name(loaded->clones[0].object, table->map);
+
+			if (table->events && map)
+				error = widen_ring(map, table->key_size);
+		}
+	return error;
+}
+
+/* Loading */
+
+static int load_clone(const struct amon_loaded *loaded, const void *object, size_t size,
+                      const struct amon_load_options *options, struct amon_clone *clone, struct amon_failure *failure)
+{
 	int error;
 
-	if (!loaded)
-		return amon_fail(failure, -ENOMEM, "out of memory");
-	*loaded = (struct amon_loaded){ .exports = exports,
-		                        .replay = options->replay,
-		                        .ingress_tc = options->choice.ingress_tc,
-		                        .programs = { -1, -1, -1 } };
 	amon_listen();
-	error = open_object(loaded, object, size, failure);
+	error = open_object(loaded, object, size, clone, failure);
 	if (!error)
-		error = choose_programs(loaded, options->verbose, failure);
+		error = choose_programs(loaded, clone, options->verbose, failure);
 	if (error)
 		return error;
-	set_constants(loaded, &options->choice);
-	error = bpf_object__load(loaded->object);
+	set_constants(loaded, clone, &options->choice);
+	if (loaded->replay)
+		error = widen_rings(loaded);
+	else if (clone != loaded->clones)
+		error = share_maps(loaded, clone);
+	if (!error)
+		error = bpf_object__load(clone->object);
 	free(failure->log);
 	failure->log = amon_heard_log();
 	if (error)
 		return refused(failure, error);
-	note_programs(loaded);
+	note_programs(loaded, clone);
+	return 0;
+}
+
+static bool has_doubled(const struct amon_maps *maps)
+{
+	for (uint32_t i = 0; i < maps->count; i++)
+		if (maps->maps[i].twice)
+			return true;
+	return false;
+}
+
+int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
+                    const struct amon_load_options *options, struct amon_loaded **result, struct amon_failure *failure)
+{
+	__attribute__((cleanup(amon_probe_cleanup))) struct amon_loaded *loaded = calloc(1, sizeof(*loaded));
+	bool announces = options->announces || exports->announces;
+	int error;
+
+	if (loaded)
+		loaded->reader = calloc(1, sizeof(*loaded->reader));
+	if (!loaded || !loaded->reader)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	loaded->exports = exports;
+	loaded->replay = options->replay;
+	loaded->ingress_tc = options->choice.ingress_tc;
+	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
+		memset(loaded->clones[clone].programs, 0xff, sizeof(loaded->clones[clone].programs));
+	loaded->reader->control_map = loaded->reader->baseline = -1;
+	error = amon_reader_new(exports, announces, loaded->reader, failure);
+	if (error)
+		return error;
+	loaded->clone_count = !options->replay && has_doubled(&loaded->reader->maps) ? AMON_CLONES : 1;
+	for (uint32_t clone = 0; !error && clone < loaded->clone_count; clone++)
+		error = load_clone(loaded, object, size, options, &loaded->clones[clone], failure);
+	if (!error)
+		error = note_maps(loaded, failure);
+	if (error)
+		return error;
 	*result = loaded;
 	loaded = NULL;
 	return 0;
@@ -233,13 +348,17 @@ void amon_probe_unload(struct amon_loaded *loaded)
 {
 	if (!loaded)
 		return;
-	bpf_object__close(loaded->object);
+	if (loaded->reader)
+		amon_reader_close(loaded->reader);
+	free(loaded->reader);
+	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
+		bpf_object__close(loaded->clones[clone].object);
 	free(loaded);
 }
 
 int amon_probe_map(const struct amon_loaded *loaded, const char *name)
 {
-	const struct bpf_map *map = bpf_object__find_map_by_name(loaded->object, name);
+	const struct bpf_map *map = bpf_object__find_map_by_name(loaded->clones[0].object, name);
 	int fd = map ? bpf_map__fd(map) : -1;
 
 	return fd < 0 ? -ENOENT : fd;

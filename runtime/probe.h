@@ -9,15 +9,17 @@
 #include "compiler/exports.h"
 #include "direction.h"
 #include "failure.h"
+#include "maps.h"
 
 struct bpf_object;
+struct amon_reader;
 
 /*
  * The life of a probe: open the object, set its constants, load, attach, detach.
  *
  * What the object holds (compiler/plan.h makes it so):
  *   programs   named in the export table; SEC("xdp.frags") and SEC("tc")
- *   maps       named in the export table; `amon_next`, a one-slot PROG_ARRAY that an XDP program tail-calls at its end
+ *   maps       named in the export table; some are to be doubled: each clone has its own
  *   constants  in .rodata (found by name in the object's BTF, absent where not needed):
  *              amon_replay     1: time, lengths and direction come from amon_frame, not from the hook
  *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
@@ -35,11 +37,17 @@ struct amon_frame {
 	uint32_t direction;
 };
 
-struct amon_loaded {
+struct amon_clone {
 	struct bpf_object *object;
+	int programs[AMON_HOOK_COUNT]; /* file descriptors, borrowed from object; -1: none, or not loaded */
+};
+
+struct amon_loaded {
 	const struct amon_exports *exports; /* borrowed */
 	bool replay, ingress_tc;
-	int programs[AMON_HOOK_COUNT]; /* file descriptors, borrowed from object; -1: none, or not loaded */
+	struct amon_clone clones[AMON_CLONES];
+	uint32_t clone_count; /* 1 where there is nothing to double, and in a replay */
+	struct amon_reader *reader;
 };
 
 /** What an interface makes of a probe's hooks. */
@@ -51,14 +59,15 @@ struct amon_choice {
 
 struct amon_load_options {
 	bool replay;
+	bool announces; /* windows will be short, whatever the export table says */
 	struct amon_choice choice;
 	bool verbose; /* keep the verifier's log on success too */
 };
 
 /**
- * Opens and loads. Only programs that a hook of the export table needs are loaded. A verifier's refusal gives
- * its last lines with the C line in failure->message and the whole log in failure->log.
- * Returns 0, -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
+ * Opens and loads, once for each clone. Only programs that a hook of the export table needs are loaded. A verifier's
+ * refusal gives its last lines with the C line in failure->message and the whole log in failure->log. Returns 0,
+ * -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
  */
 int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
                     const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
@@ -74,7 +83,7 @@ static inline enum amon_hook_kind amon_hook_in_use(const struct amon_loaded *loa
 	return hook->choice && loaded->ingress_tc ? AMON_HOOK_TC_INGRESS : hook->kind;
 }
 
-/** A map by the name in the export table: its file descriptor (borrowed), or -ENOENT. */
+/** A map of the first clone by its name: its file descriptor (borrowed), or -ENOENT. */
 int amon_probe_map(const struct amon_loaded *loaded, const char *name);
 
 /** How a loaded probe hangs on an interface. */

@@ -5,6 +5,7 @@
 
 #include "capture.h"
 #include "feeder.h"
+#include "reader.h"
 #include "replay.h"
 
 struct replay {
@@ -25,6 +26,8 @@ static int flush(struct replay *replay)
 	const struct amon_replay_options *options = replay->options;
 	int error = amon_feeder_run(replay->feeder, replay->failure);
 
+	if (!error)
+		error = amon_reader_replay_events(replay->loaded->reader, replay->failure);
 	if (!error && options->progress)
 		options->progress(amon_capture_done(replay->capture), amon_capture_total(replay->capture),
 		                  options->data);
@@ -39,7 +42,7 @@ static int give(struct replay *replay)
 	int error = flush(replay);
 
 	if (!error)
-		error = amon_collect(replay->loaded, &collected, replay->failure);
+		error = amon_reader_replay(replay->loaded->reader, &collected, replay->failure);
 	if (!error)
 		error = amon_document(replay->loaded->exports, collected, &replay->window, &document);
 	if (error)
@@ -57,12 +60,14 @@ static void open_window(struct replay *replay, uint64_t time)
 
 	if (!replay->open)
 		replay->first = number;
-	replay->open = true;
 	window->sequence = number - replay->first + 1;
-	window->start = number * size;
-	if (__builtin_add_overflow(window->start, size, &window->end))
+	/* totals are since the start */
+	if (!replay->open || amon_exports_reset(replay->loaded->exports))
+		window->start = number * size;
+	if (__builtin_add_overflow(number * size, size, &window->end))
 		window->end = UINT64_MAX;
-	replay->last = window->start + MIN(size - 1, UINT64_MAX - window->start);
+	replay->last = number * size + MIN(size - 1, UINT64_MAX - number * size);
+	replay->open = true;
 }
 
 /** A probe without windows: one from the first packet to the latest time seen. */
@@ -79,16 +84,19 @@ static void stretch_window(struct replay *replay, uint64_t time)
 /** Has the packet's window open. One whose time went backwards belongs to the window that is. */
 static int reach(struct replay *replay, uint64_t time)
 {
+	bool was_open;
 	int error = 0;
 
 	if (replay->open && time <= replay->last)
 		return 0;
 	if (replay->open)
 		error = give(replay);
-	if (replay->open && !error)
-		error = amon_collect_reset(replay->loaded, replay->failure);
-	if (!error)
-		open_window(replay, time);
+	if (error)
+		return error;
+	was_open = replay->open;
+	open_window(replay, time);
+	if (was_open)
+		error = amon_reader_replay_reset(replay->loaded->reader, replay->window.sequence, replay->failure);
 	return error;
 }
 

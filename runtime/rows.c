@@ -344,3 +344,12 @@ struct amon_packets amon_section_packets(const struct amon_section_rows *section
 	memcpy(&packets, (const char *)section->record + offset, sizeof(packets));
 	return packets;
 }
+
+uint64_t amon_events_lost(const struct amon_section_rows *section, const struct amon_export_table *events)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < events->unaccounted_count; i++)
+		lost += amon_section_packets(section, events->unaccounted[i].offset).packets;
+	return lost;
+}

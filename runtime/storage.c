@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage.h"
+#include "ring.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -23,6 +24,13 @@ struct map {
 	uint32_t key_size, value_size;
 	uint32_t cpus;   /* possible ones */
 	uint32_t stride; /* of one CPU's value */
+};
+
+/** Whose maps are read, or emptied. */
+struct reading {
+	const struct amon_maps *maps;
+	unsigned int clone, which;
+	struct amon_failure *failure;
 };
 
 /** Called for every entry with its key and `map->cpus` values; a non-zero return ends the reading with it. */
@@ -232,14 +240,14 @@ static const struct storage *storage_of(const struct bpf_map_info *info)
 
 /* The sizes in the export table are only as true as the object: what the kernel would write must fit what is allocated.
  */
-static const struct storage *open_map(const struct amon_loaded *loaded, struct map *map, struct amon_failure *failure)
+static const struct storage *open_map(const struct reading *reading, struct map *map)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 length = sizeof(info);
 	int cpus = libbpf_num_possible_cpus();
 	const struct storage *storage = NULL;
 
-	map->fd = amon_probe_map(loaded, map->name);
+	map->fd = amon_maps_find(reading->maps, map->name, reading->clone);
 	if (map->fd >= 0 && cpus > 0 && !bpf_obj_get_info_by_fd(map->fd, &info, &length))
 		storage = storage_of(&info);
 	if (storage && info.key_size == map->key_size && info.value_size == map->value_size) {
@@ -247,7 +255,7 @@ static const struct storage *open_map(const struct amon_loaded *loaded, struct m
 		map->stride = (map->value_size + 7) & ~7u;
 		return storage;
 	}
-	amon_fail(failure, -EINVAL, "map %s is not what the export table says", map->name);
+	amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
 	return NULL;
 }
 
@@ -261,34 +269,48 @@ static struct map rows_map(const struct amon_export_table *table)
 	return (struct map){ .name = table->map, .key_size = table->key_size, .value_size = table->record_size };
 }
 
-static int read_map(const struct amon_loaded *loaded, struct map map, visit_entry *visit, void *data,
-                    struct amon_failure *failure)
+static int read_map(const struct reading *reading, struct map map, visit_entry *visit, void *data)
 {
-	const struct storage *storage = open_map(loaded, &map, failure);
+	const struct storage *storage = open_map(reading, &map);
 	int error;
 
 	if (!storage)
 		return -EINVAL;
 	error = storage->read(&map, visit, data);
-	return error ? amon_fail(failure, error, "cannot read map %s: %s", map.name, strerror(-error)) : 0;
+	return error ? amon_fail(reading->failure, error, "cannot read map %s: %s", map.name, strerror(-error)) : 0;
 }
 
-static int reset_map(const struct amon_loaded *loaded, struct map map, struct amon_failure *failure)
+static int reset_map(const struct reading *reading, struct map map)
 {
-	const struct storage *storage = open_map(loaded, &map, failure);
+	const struct storage *storage = open_map(reading, &map);
 	int error;
 
 	if (!storage)
 		return -EINVAL;
 	error = storage->reset(&map);
-	return error ? amon_fail(failure, error, "cannot empty map %s: %s", map.name, strerror(-error)) : 0;
+	return error ? amon_fail(reading->failure, error, "cannot empty map %s: %s", map.name, strerror(-error)) : 0;
+}
+
+static bool takes_table(const struct reading *reading, const struct amon_export_table *table)
+{
+	enum amon_which shared = table->events ? AMON_EVENTS : AMON_SHARED;
+
+	return reading->which & (!table->twice ? shared : table->reset ? AMON_RESET : AMON_KEPT);
+}
+
+/* A part of the clones' own may hold both what a reset empties and what it does not. */
+static bool takes_part(const struct reading *reading, const struct amon_export_part *part)
+{
+	return reading->which & (part->twice ? AMON_RESET | AMON_KEPT : AMON_SHARED);
 }
 
 /* --- reading */
 
-struct section_reading {
+struct part_reading {
 	const struct amon_export_section *section;
-	uint8_t *record;
+	const struct amon_export_part *part;
+	uint8_t *read, *record; /* of the whole section: one that is zero but for a CPU's part, and all together */
+	bool kept;              /* without what a reset empties */
 };
 
 struct table_reading {
@@ -297,23 +319,26 @@ struct table_reading {
 	uint8_t *record; /* of the row at hand */
 };
 
-static int visit_section(const struct map *map, const void *key, const void *values, void *data)
+static int visit_part(const struct map *map, const void *key, const void *values, void *data)
 {
-	const struct section_reading *reading = data;
-	const uint8_t *value = values;
+	const struct part_reading *reading = data;
 
 	(void)key;
-	memcpy(reading->record, value, map->value_size);
-	for (uint32_t cpu = 1; cpu < map->cpus; cpu++)
-		amon_merge_section(reading->section, reading->record, value + (size_t)cpu * map->stride);
+	for (uint32_t cpu = 0; cpu < map->cpus; cpu++) {
+		memcpy(reading->read + reading->part->offset, (const uint8_t *)values + (size_t)cpu * map->stride,
+		       map->value_size);
+		if (reading->kept)
+			amon_clear_section(reading->section, reading->read);
+		amon_merge_section(reading->section, reading->record, reading->read);
+	}
+	memset(reading->read + reading->part->offset, 0, map->value_size);
 	return 0;
 }
 
 static void merge_cpus(const struct map *map, const struct amon_export_table *table, uint8_t *record,
-                       const uint8_t *values)
+                       const uint8_t *values, uint32_t from)
 {
-	memcpy(record, values, map->value_size);
-	for (uint32_t cpu = 1; cpu < map->cpus; cpu++)
+	for (uint32_t cpu = from; cpu < map->cpus; cpu++)
 		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * map->stride);
 }
 
@@ -322,7 +347,7 @@ static int visit_other(const struct map *map, const void *key, const void *value
 	const struct table_reading *reading = data;
 
 	(void)key;
-	merge_cpus(map, reading->table, reading->rows->other, values);
+	merge_cpus(map, reading->table, reading->rows->other, values, 0);
 	return 0;
 }
 
@@ -330,80 +355,206 @@ static int visit_row(const struct map *map, const void *key, const void *values,
 {
 	const struct table_reading *reading = data;
 
-	merge_cpus(map, reading->table, reading->record, values);
+	memcpy(reading->record, values, map->value_size);
+	merge_cpus(map, reading->table, reading->record, values, 1);
 	return amon_collected_add(reading->table, reading->rows, key, reading->record);
 }
 
-static int read_table(const struct amon_loaded *loaded, const struct amon_export_table *table,
-                      struct amon_collected_table *rows, struct amon_failure *failure)
+/* --- events */
+
+/* An open ring: no key, no value, and as many entries as it has bytes. */
+static int open_ring(const struct reading *reading, const struct amon_export_table *table, uint32_t *size)
 {
-	struct table_reading reading = { table, rows, calloc(1, table->record_size) };
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+	int fd = amon_maps_find(reading->maps, table->map, reading->clone);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) || info.type != BPF_MAP_TYPE_RINGBUF)
+		return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
+	*size = info.max_entries;
+	return fd;
+}
+
+static int visit_event(const void *event, uint32_t length, void *data)
+{
+	const struct table_reading *reading = data;
+
+	if (length != reading->table->key_size)
+		return -EINVAL;
+	return amon_collected_add(reading->table, reading->rows, event, reading->record);
+}
+
+static int read_events(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
+	uint32_t size = 0;
+	int fd = open_ring(reading, table, &size), error;
+
+	if (fd < 0)
+		return fd;
+	error = amon_ring_read(fd, size, visit_event, data, read);
+	return error ? amon_fail(reading->failure, error, "cannot read events %s: %s", table->map, strerror(-error))
+	             : 0;
+}
+
+static int take_events(const struct reading *reading, const struct amon_export_table *table)
+{
+	const uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
+	int fd = amon_maps_find(reading->maps, table->map, reading->clone), error;
+
+	error = fd < 0 ? fd : amon_ring_take(fd, *read);
+	return error ? amon_fail(reading->failure, error, "cannot empty events %s: %s", table->map, strerror(-error))
+	             : 0;
+}
+
+static int read_rows(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	int error = read_map(reading, rows_map(table), visit_row, data);
+
+	if (!error && table->other_map)
+		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, data);
+	return error;
+}
+
+static int read_table(const struct reading *reading, const struct amon_export_table *table,
+                      struct amon_collected_table *rows)
+{
+	struct table_reading data = { table, rows, calloc(1, table->record_size) };
 	int error;
 
-	if (!reading.record)
-		return amon_fail(failure, -ENOMEM, "out of memory");
-	error = read_map(loaded, rows_map(table), visit_row, &reading, failure);
-	if (!error && table->other_map)
-		error = read_map(loaded, record_map(table->other_map, table->record_size), visit_other, &reading,
-		                 failure);
-	free(reading.record);
-	if (!error && amon_collected_sort(table, rows))
-		error = amon_fail(failure, -ENOMEM, "out of memory");
+	if (!data.record)
+		return amon_fail(reading->failure, -ENOMEM, "out of memory");
+	error = table->events ? read_events(reading, table, &data) : read_rows(reading, table, &data);
+	free(data.record);
 	return error;
 }
 
-static int read_section(const struct amon_loaded *loaded, const struct amon_export_section *section,
-                        struct amon_collected_section *into, struct amon_failure *failure)
+static int read_parts(const struct reading *reading, const struct amon_export_section *section, uint8_t *record)
 {
-	struct section_reading reading = { section, into->record };
-	int error = read_map(loaded, record_map(section->map, section->record_size), visit_section, &reading, failure);
-
-	for (uint32_t i = 0; !error && i < section->table_count; i++)
-		error = read_table(loaded, &section->tables[i], &into->tables[i], failure);
-	return error;
-}
-
-int amon_collect(const struct amon_loaded *loaded, struct amon_collected **collected, struct amon_failure *failure)
-{
-	const struct amon_exports *exports = loaded->exports;
-	struct amon_collected *new = amon_collected_new(exports);
+	struct part_reading data = { .section = section,
+		                     .read = calloc(1, section->record_size),
+		                     .record = record,
+		                     .kept = !(reading->which & (AMON_RESET | AMON_SHARED)) };
 	int error = 0;
 
-	*collected = NULL;
-	if (!new)
-		return amon_fail(failure, -ENOMEM, "out of memory");
+	if (!data.read)
+		return amon_fail(reading->failure, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; !error && i < section->part_count; i++) {
+		data.part = &section->parts[i];
+		if (takes_part(reading, data.part))
+			error = read_map(reading, record_map(data.part->map, data.part->size), visit_part, &data);
+	}
+	free(data.read);
+	return error;
+}
+
+static int read_section(const struct reading *reading, const struct amon_export_section *section,
+                        struct amon_collected_section *into)
+{
+	int error = read_parts(reading, section, into->record);
+
+	for (uint32_t i = 0; !error && i < section->table_count; i++)
+		if (takes_table(reading, &section->tables[i]))
+			error = read_table(reading, &section->tables[i], &into->tables[i]);
+	return error;
+}
+
+int amon_storage_read(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
+                      unsigned int which, struct amon_collected *into, struct amon_failure *failure)
+{
+	const struct reading reading = { maps, clone, which, failure };
+	int error = 0;
+
 	for (uint32_t i = 0; !error && i < exports->section_count; i++)
-		error = read_section(loaded, &exports->sections[i], &new->sections[i], failure);
-	if (error)
-		amon_collected_free(new);
-	else
-		*collected = new;
+		error = read_section(&reading, &exports->sections[i], &into->sections[i]);
+	return error;
+}
+
+int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_section *section,
+                        struct amon_collected_section *into, struct amon_failure *failure)
+{
+	const struct reading reading = { maps, 0, AMON_EVENTS, failure };
+	int error = 0;
+
+	for (uint32_t i = 0; i < section->table_count && !error; i++) {
+		if (!section->tables[i].events)
+			continue;
+		error = read_table(&reading, &section->tables[i], &into->tables[i]);
+		if (!error)
+			error = take_events(&reading, &section->tables[i]);
+	}
 	return error;
 }
 
 /* --- emptying */
 
-static int reset_table(const struct amon_loaded *loaded, const struct amon_export_table *table,
-                       struct amon_failure *failure)
-{
-	int error = reset_map(loaded, rows_map(table), failure);
+struct part_emptying {
+	const struct amon_export_section *section;
+	const struct amon_export_part *part;
+	uint8_t *record; /* of the whole section */
+};
 
-	if (!error && table->other_map)
-		error = reset_map(loaded, record_map(table->other_map, table->record_size), failure);
+/* Writes back what a reset leaves. */
+static int visit_emptying(const struct map *map, const void *key, const void *values, void *data)
+{
+	const struct part_emptying *emptying = data;
+	uint8_t *all = malloc((size_t)map->cpus * map->stride);
+	int error;
+
+	if (!all)
+		return -ENOMEM;
+	memcpy(all, values, (size_t)map->cpus * map->stride);
+	for (uint32_t cpu = 0; cpu < map->cpus; cpu++) {
+		memcpy(emptying->record + emptying->part->offset, all + (size_t)cpu * map->stride, map->value_size);
+		amon_clear_section(emptying->section, emptying->record);
+		memcpy(all + (size_t)cpu * map->stride, emptying->record + emptying->part->offset, map->value_size);
+	}
+	error = bpf_map_update_elem(map->fd, key, all, BPF_ANY);
+	free(all);
 	return error;
 }
 
-int amon_collect_reset(const struct amon_loaded *loaded, struct amon_failure *failure)
+static int reset_parts(const struct reading *reading, const struct amon_export_section *section)
 {
-	const struct amon_exports *exports = loaded->exports;
+	struct part_emptying data = { .section = section, .record = calloc(1, section->record_size) };
+	int error = 0;
+
+	if (!data.record)
+		return amon_fail(reading->failure, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; !error && i < section->part_count; i++) {
+		data.part = &section->parts[i];
+		if (takes_part(reading, data.part))
+			error = read_map(reading, record_map(data.part->map, data.part->size), visit_emptying, &data);
+	}
+	free(data.record);
+	return error;
+}
+
+static int reset_table(const struct reading *reading, const struct amon_export_table *table)
+{
+	int error;
+
+	if (table->events)
+		return take_events(reading, table);
+	error = reset_map(reading, rows_map(table));
+	if (!error && table->other_map)
+		error = reset_map(reading, record_map(table->other_map, table->record_size));
+	return error;
+}
+
+int amon_storage_reset(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
+                       unsigned int which, struct amon_failure *failure)
+{
+	const struct reading reading = { maps, clone, which, failure };
 	int error = 0;
 
 	for (uint32_t i = 0; !error && i < exports->section_count; i++) {
 		const struct amon_export_section *section = &exports->sections[i];
 
-		error = reset_map(loaded, record_map(section->map, section->record_size), failure);
+		error = reset_parts(&reading, section);
 		for (uint32_t j = 0; !error && j < section->table_count; j++)
-			error = reset_table(loaded, &section->tables[j], failure);
+			if (section->tables[j].reset && takes_table(&reading, &section->tables[j]))
+				error = reset_table(&reading, &section->tables[j]);
 	}
 	return error;
 }

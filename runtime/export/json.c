@@ -90,13 +90,11 @@ static void put_keyless(struct amon_json *json, const struct amon_export_table *
 		amon_json_plain(json, "null");
 }
 
-static void put_table(struct amon_json *json, const struct amon_table_rows *rows)
+static void put_rows(struct amon_json *json, const struct amon_table_rows *rows)
 {
 	const struct amon_export_table *table = rows->table;
 	uint64_t place = 0;
 
-	amon_json_key(json, table->name);
-	amon_json_open(json, '{');
 	amon_json_key(json, "rows");
 	amon_json_open(json, '[');
 	while (amon_rows_next(rows, &place)) {
@@ -104,17 +102,44 @@ static void put_table(struct amon_json *json, const struct amon_table_rows *rows
 		put_cells(json, table->columns, 0, table->column_count, amon_row_cells(rows, 0, table->column_count));
 	}
 	amon_json_close(json, ']');
-	put_keyless(json, table, "other", rows->other);
-	put_keyless(json, table, "rest", rows->rest);
+}
+
+static void put_table(struct amon_json *json, const struct amon_section_rows *section,
+                      const struct amon_table_rows *rows)
+{
+	const struct amon_export_table *table = rows->table;
+
+	amon_json_key(json, table->name);
+	amon_json_open(json, '{');
+	put_rows(json, rows);
+	if (table->events) {
+		amon_json_key(json, "lost");
+		amon_json_natural(json, amon_events_lost(section, table));
+	} else {
+		put_keyless(json, table, "other", rows->other);
+		put_keyless(json, table, "rest", rows->rest);
+	}
 	amon_json_close(json, '}');
 }
 
-static void put_tables(struct amon_json *json, const struct amon_section_rows *rows)
+static bool has_tables(const struct amon_export_section *section, bool events)
 {
-	amon_json_key(json, "tables");
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (section->tables[i].events == events)
+			return true;
+	return false;
+}
+
+/* The tables of a section, or its events. */
+static void put_tables(struct amon_json *json, const struct amon_section_rows *rows, bool events)
+{
+	if (!has_tables(rows->section, events))
+		return;
+	amon_json_key(json, events ? "events" : "tables");
 	amon_json_open(json, '{');
 	for (uint32_t i = 0; i < rows->section->table_count; i++)
-		put_table(json, &rows->tables[i]);
+		if (rows->section->tables[i].events == events)
+			put_table(json, rows, &rows->tables[i]);
 	amon_json_close(json, '}');
 }
 
@@ -167,11 +192,12 @@ static void put_ledger(struct amon_json *json, const struct amon_section_rows *r
 	put_packets(json, "seen", rows, section->seen);
 	put_packets(json, "selected", rows, section->selected);
 	put_causes(json, "malformed", rows, section->malformed, section->malformed_count);
-	if (section->table_count) {
+	if (has_tables(section, false)) {
 		amon_json_key(json, "tables");
 		amon_json_open(json, '{');
 		for (uint32_t i = 0; i < section->table_count; i++)
-			put_table_ledger(json, rows, &section->tables[i]);
+			if (!section->tables[i].events)
+				put_table_ledger(json, rows, &section->tables[i]);
 		amon_json_close(json, '}');
 	}
 	amon_json_close(json, '}');
@@ -221,8 +247,8 @@ static void put_section(struct amon_json *json, const struct amon_document *docu
 	amon_json_open(json, '{');
 	put_hooks(json, document, section);
 	put_metrics(json, section->columns, section->column_count, rows->cells);
-	if (section->table_count)
-		put_tables(json, rows);
+	put_tables(json, rows, false);
+	put_tables(json, rows, true);
 	put_ledger(json, rows);
 	amon_json_close(json, '}');
 }

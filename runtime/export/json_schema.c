@@ -69,13 +69,30 @@ static json_t *table_schema(const struct amon_export_table *table)
 	              NULL);
 }
 
-static json_t *tables_schema(const struct amon_export_section *section)
+static json_t *events_schema(const struct amon_export_table *events)
+{
+	json_t *row = columns_schema(events->columns, 0, events->column_count);
+
+	return object(json_pack("{s:{s:s, s:o}, s:{s:s, s:i}}", "rows", "type", "array", "items", row, "lost", "type",
+	                        "integer", "minimum", 0),
+	              NULL);
+}
+
+/* The tables of a section, or its events. */
+static void add_tables(json_t *members, const struct amon_export_section *section, bool events)
 {
 	json_t *tables = json_object();
 
-	for (uint32_t i = 0; i < section->table_count; i++)
-		json_object_set_new(tables, section->tables[i].name, table_schema(&section->tables[i]));
-	return object(tables, NULL);
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		const struct amon_export_table *table = &section->tables[i];
+
+		if (table->events == events)
+			json_object_set_new(tables, table->name, events ? events_schema(table) : table_schema(table));
+	}
+	if (json_object_size(tables))
+		json_object_set_new(members, events ? "events" : "tables", object(tables, NULL));
+	else
+		json_decref(tables);
 }
 
 static json_t *section_schema(const struct amon_export_section *section)
@@ -85,8 +102,8 @@ static json_t *section_schema(const struct amon_export_section *section)
 	json_object_set_new(members, "hooks", reference("hooks"));
 	if (section->column_count)
 		json_object_set_new(members, "metrics", columns_schema(section->columns, 0, section->column_count));
-	if (section->table_count)
-		json_object_set_new(members, "tables", tables_schema(section));
+	add_tables(members, section, false);
+	add_tables(members, section, true);
 	json_object_set_new(members, "ledger", reference("ledger"));
 	return object(members, NULL);
 }

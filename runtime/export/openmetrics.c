@@ -7,7 +7,7 @@
 
 /*
  * One exposition a document. Samples of a family stand together, so that a table is walked over once for each of its
- * columns. Counters and histograms come from the totals of all windows, where there are windows; all else is the last
+ * columns. Counters and histograms come from the totals of all reads, where reads are no totals; all else is the last
  * one's.
  */
 
@@ -51,13 +51,10 @@ static void put_metrics(struct exposition *e, const char *block, const struct am
 	}
 }
 
-/*
- * Rows move into and out of `rest`. Where windows are added up that is no matter; in totals it would shrink, which no
- * counter may.
- */
-static bool has_rest(const struct exposition *e, const struct family *family)
+/* Rows move into and out of `rest`. Where reads are added up that is no matter; in totals it shrinks: no counter. */
+static bool has_rest(const struct exposition *e, const struct family *family, const struct amon_export_table *table)
 {
-	return !adds(family->type) || e->totals != e->document;
+	return !adds(family->type) || (e->totals != e->document && table->reset);
 }
 
 static void put_rows(struct exposition *e, const struct family *family, const struct amon_table_rows *rows,
@@ -70,7 +67,7 @@ static void put_rows(struct exposition *e, const struct family *family, const st
 		series.keys = amon_row_cells(rows, 0, series.key_count);
 		om_put_point(e, family, &series, &amon_row_cells(rows, column, 1)[column]);
 	}
-	if (rows->rest && has_rest(e, family))
+	if (rows->rest && has_rest(e, family, rows->table))
 		om_put_point(e, family, &(struct series){ .row = "rest" }, &rows->rest[column]);
 	if (rows->other)
 		om_put_point(e, family, &(struct series){ .row = "other" }, &rows->other[column]);

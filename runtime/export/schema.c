@@ -55,7 +55,9 @@ enum amon_shape amon_shape_of(const struct amon_export_column *column)
 
 bool amon_may_be_null(const struct amon_export_column *column)
 {
-	if (column->kind != AMON_COLUMN_METRIC)
-		return column->kind == AMON_COLUMN_DERIVE;
+	if (column->kind == AMON_COLUMN_KEY)
+		return column->layout.has != UINT32_MAX;
+	if (column->kind == AMON_COLUMN_DERIVE)
+		return true;
 	return column->aggregation->finish != AMON_FINISH_TOTAL && column->aggregation->finish != AMON_FINISH_HISTOGRAM;
 }

@@ -264,18 +264,13 @@ def never(text, *words):
     ("count of a table", "derive b = count(t); table t by ip.src { metric a = count(); }", "folding the rows"),
     ("table as a condition", "metric a = count() where t; table t by ip.src { metric a = count(); }", "asking a table"),
     ("table's value", "metric a = sum(t.a); table t by ip.src { metric a = count(); }", "asking a table"),
-    ("snapshot", "snapshot; metric a = count();", "`snapshot`"),
-    ("snapshot of a table", "table t by ip.src snapshot { metric a = count(); }", "`snapshot`"),
-    ("reset", "metric a = count() reset;", "`reset`"),
     ("sample", "sample 1 in 100; metric a = count();", "`sample`"),
     ("limit", "limit memory 64MiB; metric a = count();", "`limit`"),
-    ("events", "events x size 10 { ip.src }", "`events`"),
     ("source", 'source "x.c" { }', "`source`"),
     ("level", "level a { ingress { metric a = count(); } }", "`level`"),
     ("feature", "feature f { metric a = count(); }", "`feature`"),
     ("use", "use f;", "`use`"),
     ("import", 'import "a.amon" as t; ingress { metric a = count(); }', "`import`"),
-    ("window keep", "probe p { window 5s keep; ingress { metric a = count(); } }", "`window ... keep`"),
 ]])
 def later(text, word):
     fragment(text, SPEC, "AT:1:", word, "with a later version")
@@ -1393,13 +1388,6 @@ def conflicts():
         shell(name, "ip link set a0 xdp off; tc qdisc add dev a0 ingress")
         wants(amonc("run", "-e", "ingress tc { " + COUNT + " }", "-i", "a0", "--count", "1", prefix=inside(name), environment={"AMON_NO_TCX": "1"}),
               CONFLICT, "another ingress qdisc", "tc qdisc del dev a0 ingress")
-
-
-@test
-def window_that_does_not_subtract():
-    with network() as name:
-        wants(amonc("run", "-e", "probe p { window 1s; ingress { metric low = min(frame.len); } }", "-i", "a0", "--count", "1", prefix=inside(name)),
-              SPEC, "`ingress.low`", "leave out `window`")
 
 
 @test

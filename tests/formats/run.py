@@ -49,6 +49,18 @@ probe odd "Everything, \\"quoted\\" <and> so on" {
 """
 
 
+# Packets one by one, with fields that some have not.
+EVENTS = """probe asked {
+    window 1s;
+    ingress {
+        metric packets = count();
+        table hosts by net.src size 100 { metric packets = count(); }
+        events syns size 100 where tcp.flags.syn { frame.time, net.src, port = tcp.dstport, vlan.id, ip.ttl, l4.srcport }
+    }
+}
+"""
+
+
 def check(what, problem):
     global passed, failed
     passed, failed = passed + (not problem), failed + bool(problem)
@@ -357,6 +369,26 @@ def check_spec(name, path, trace):
     check_openmetrics(name, amonc("replay", "-f", "openmetrics", path, trace), documents)
 
 
+def check_events(path, trace):
+    documents = [json.loads(line) for line in amonc("replay", "-f", "jsonl", path, trace).splitlines()]
+    with open(f"{ROOT}/schemas/amon.schema.json") as file:
+        check_json("events", documents, json.loads(amonc("explain", "-f", "json-schema", path)), json.load(file))
+    rows = [row for document in documents for row in document["ingress"]["events"]["syns"]["rows"]]
+    same("a field that a packet has not is null", {row["vlan.id"] for row in rows}, {None})
+    check("all that there are", "" if len(rows) > 2 else rows)
+    with open("events.xsd", "w") as file:
+        file.write(amonc("explain", "-f", "xsd", path))
+    with open("events.xml", "w") as file:
+        file.write(amonc("replay", "-f", "xml", path, trace))
+    status, _, err = run("xmllint", "--noout", "--schema", "events.xsd", "events.xml")
+    check("events, XML by its schema", err if status else "")
+    directory = tempfile.mkdtemp(dir=".")
+    amonc("replay", "-f", "csv", "-o", f"{directory}/", path, trace)
+    with open(f"{directory}/ingress.syns.csv", newline="") as file:
+        same("events, CSV", [row["port"] for row in csv.DictReader(file)], [str(row["port"]) for row in rows])
+    list(text_string_to_metric_families(amonc("replay", "-f", "openmetrics", path, trace).split("# EOF\n")[0] + "# EOF\n"))
+
+
 def main():
     os.chdir(tempfile.mkdtemp(prefix="amon-formats-"))
     for name in ("basic", "enterprise", "malformed"):
@@ -367,6 +399,9 @@ def main():
     check_spec("odd, malformed", "odd.amon", "malformed.pcap")
     for path in sorted(glob.glob(f"{ROOT}/examples/*.amon")):
         check_spec(os.path.basename(path), path, "basic.pcap")
+    with open("events.amon", "w") as file:
+        file.write(EVENTS)
+    check_events("events.amon", "basic.pcap")
     amonc("replay", "-f", "openmetrics", "-o", "last.prom", "odd.amon", "basic.pcap")
     text = amonc("replay", "-f", "openmetrics", "odd.amon", "basic.pcap")
     same("-o of OpenMetrics is the last exposition", open("last.prom").read(), text[text[:-6].rindex("# EOF\n") + 6:])

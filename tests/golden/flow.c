@@ -28,12 +28,11 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
-	E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
+enum { BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1, E2BIG = 7, ENOMEM = 12,
+	EBUSY = 16 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
-static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
@@ -503,14 +502,6 @@ struct {
 	__type(value, struct ingress_metrics);
 } ingress_metrics SEC(".maps");
 
-/* The next probe on the hook */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} amon_next SEC(".maps");
-
 /* table flows by flow size 1Ki overflow drop */
 static __always_inline void count_ingress_flows(const struct packet *p, struct ingress_metrics *m)
 {
@@ -586,7 +577,6 @@ int amon_xdp(struct xdp_md *xdp)
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
 	sections_xdp(p);
-	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;
 }
 

@@ -28,12 +28,11 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
+enum { BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
 static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
-static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
@@ -441,14 +440,6 @@ struct {
 	__type(value, struct ingress_metrics);
 } ingress_metrics SEC(".maps");
 
-/* The next probe on the hook */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} amon_next SEC(".maps");
-
 /* True where this packet is the first so far; a tie is not earlier. */
 static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
 {
@@ -557,7 +548,6 @@ int amon_xdp(struct xdp_md *xdp)
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
 	sections_xdp(p);
-	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;
 }
 

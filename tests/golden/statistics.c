@@ -28,10 +28,9 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
+enum { BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 
 /* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
@@ -89,14 +88,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct ingress_metrics);
 } ingress_metrics SEC(".maps");
-
-/* The next probe on the hook */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} amon_next SEC(".maps");
 
 /* sum += x * x * weight, in 128 bits: the product of four 32-bit halves, and a carry. */
 static __always_inline void add_product(__u64 *sum, __u64 a, __u64 b)
@@ -240,7 +231,6 @@ int amon_xdp(struct xdp_md *xdp)
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
 	sections_xdp(p);
-	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;
 }
 

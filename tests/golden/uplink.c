@@ -39,10 +39,9 @@ struct __sk_buff {
 };
 enum { TC_ACT_UNSPEC = -1 };
 
-enum { BPF_MAP_TYPE_PROG_ARRAY = 3, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
+enum { BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size) = (void *)26;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
@@ -299,14 +298,6 @@ struct {
 	__type(value, struct egress_metrics);
 } egress_metrics SEC(".maps");
 
-/* The next probe on the hook */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} amon_next SEC(".maps");
-
 /*
  * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
  * on with a copy of which the verifier does not know that it is bounded.
@@ -395,7 +386,6 @@ int amon_xdp(struct xdp_md *xdp)
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
 	sections_xdp(p);
-	bpf_tail_call(xdp, &amon_next, 0);
 	return XDP_PASS;
 }
 

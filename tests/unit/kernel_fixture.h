@@ -10,6 +10,7 @@
 #include "compiler/plan.h"
 #include "runtime/document.h"
 #include "runtime/frontend.h"
+#include "runtime/reader.h"
 
 /* A spec, compiled and loaded, to be run packet by packet. */
 struct fixture {
@@ -45,7 +46,7 @@ static inline struct fixture *fixture_new(const char *spec, const char *broken_l
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct amon_check_options options = { NULL, 0 };
-	struct amon_load_options load = { .verbose = false };
+	struct amon_load_options load = { .replay = false };
 	struct amon_failure failure = { .message = "" };
 	struct amon_diagnostics diagnostics;
 	struct amon_plan *plan;

@@ -312,10 +312,13 @@ static inline struct amon_export_section *sample_sections(struct amon_arena *are
 {
 	static struct amon_export_counter truncated = { "ip_truncated", SECTION_AT(truncated) };
 	struct amon_export_section *section = amon_new(arena, struct amon_export_section);
+	struct amon_export_part *part = amon_new(arena, struct amon_export_part);
 
+	*part = (struct amon_export_part){ "ingress", 0, sizeof(struct sample_section), false };
 	*section = (struct amon_export_section){
 		.name = "ingress",
-		.map = "ingress",
+		.parts = part,
+		.part_count = 1,
 		.record_size = sizeof(struct sample_section),
 		.hooks = { { .kind = AMON_HOOK_XDP, .choice = true } },
 		.hook_count = 1,

@@ -313,7 +313,7 @@ static void break_hooks(struct amon_exports *e)
 
 static void break_name(struct amon_exports *e)
 {
-	e->sections[0].map = "";
+	e->sections[0].parts[0].map = "";
 }
 
 static void test_damage(void **state)
@@ -445,8 +445,11 @@ static void follow(const struct amon_exports *exports)
 	for (const struct amon_format *format = amon_formats; format->name; format++)
 		assert_int_equal(format->write(document, nowhere, NULL), 0);
 	amon_document_free(document);
-	if (!amon_exports_subtract(exports))
-		amon_collected_subtract(exports, collected, collected);
+	for (uint32_t i = 0; i < exports->section_count; i++) {
+		amon_subtract_baseline(&exports->sections[i], collected->sections[i].record,
+		                       collected->sections[i].record);
+		amon_clear_section(&exports->sections[i], collected->sections[i].record);
+	}
 	amon_collected_free(collected);
 	fclose(nowhere);
 }

@@ -29,7 +29,7 @@ static void run_packets(struct fixture *f)
 		uint8_t bytes[60] = { [12] = 8, [13] = i < 2 ? 6 : 0, [14] = 0x45, [17] = 40, [22] = i };
 		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = sizeof(bytes));
 
-		assert_int_equal(bpf_prog_test_run_opts(f->loaded->programs[AMON_HOOK_TC_INGRESS], &run), 0);
+		assert_int_equal(bpf_prog_test_run_opts(f->loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], &run), 0);
 	}
 }
 
@@ -44,7 +44,7 @@ static struct sums add_up(struct fixture *f)
 	struct sums sums = { 0 };
 	uint64_t place = 0;
 
-	assert_int_equal(amon_collect(f->loaded, &collected, &failure), 0);
+	assert_int_equal(amon_reader_replay(f->loaded->reader, &collected, &failure), 0);
 	assert_int_equal(amon_document(f->exports, collected, &window, &document), 0);
 	section = &document->sections[0];
 	sums.selected = amon_section_packets(section, table->selected).packets;

@@ -40,11 +40,9 @@ static const char source[] =
         "struct xdp_md { u32 data, data_end, rest[4]; };\n"
         "struct __sk_buff { u32 before[19], data, data_end; };\n"
         "static void *(*lookup)(void *, const void *) = (void *)1;\n"
-        "static long (*tail_call)(void *, void *, u32) = (void *)12;\n"
         "const volatile u8 amon_replay, amon_ingress_tc;\n"
         "volatile struct { u64 time; u32 length, captured, direction; } amon_frame SEC(\".data.replay\");\n"
         "struct { int (*type)[6]; u32 *key; u64 *value; int (*max_entries)[4]; } counts SEC(\".maps\");\n"
-        "struct { int (*type)[3]; u32 *key; u32 *value; int (*max_entries)[1]; } amon_next SEC(\".maps\");\n"
         "static inline void add(u32 key, u64 weight)\n"
         "{\n"
         "	u64 *count = lookup(&counts, &key);\n"
@@ -62,7 +60,6 @@ static const char source[] =
         "SEC(\"xdp.frags\") int count_xdp(struct xdp_md *xdp)\n"
         "{\n"
         "	see(0, (u8 *)(long)xdp->data, (u8 *)(long)xdp->data_end);\n"
-        "	tail_call(xdp, &amon_next, 0);\n"
         "	return 2;\n"
         "}\n"
         "static long (*loop)(u32, void *, void *, u64) = (void *)181;\n"
@@ -73,7 +70,6 @@ static const char source[] =
         "SEC(\"xdp.frags\") int slow_xdp(struct xdp_md *xdp)\n"
         "{\n"
         "	loop(1 << 18, idle, 0, 0);\n"
-        "	tail_call(xdp, &amon_next, 0);\n"
         "	return 2;\n"
         "}\n"
         "SEC(\"tc\") int count_ingress(struct __sk_buff *skb)\n"
@@ -297,17 +293,17 @@ static void loads_what_is_needed(void **state)
 	NEEDS_BPF();
 	spec_of(&probe.spec, ingress, &tc_egress);
 	assert_int_equal(load(&probe, &(struct amon_load_options){ .choice.ingress_tc = true }), 0);
-	assert_int_equal(probe.loaded->programs[AMON_HOOK_XDP], -1);
-	assert_true(probe.loaded->programs[AMON_HOOK_TC_INGRESS] >= 0);
-	assert_true(probe.loaded->programs[AMON_HOOK_TC_EGRESS] >= 0);
-	assert_true(amon_kernel_verified_instructions(probe.loaded->programs[AMON_HOOK_TC_EGRESS]) > 0);
+	assert_int_equal(probe.loaded->clones[0].programs[AMON_HOOK_XDP], -1);
+	assert_true(probe.loaded->clones[0].programs[AMON_HOOK_TC_INGRESS] >= 0);
+	assert_true(probe.loaded->clones[0].programs[AMON_HOOK_TC_EGRESS] >= 0);
+	assert_true(amon_kernel_verified_instructions(probe.loaded->clones[0].programs[AMON_HOOK_TC_EGRESS]) > 0);
 	assert_int_equal(amon_probe_map(probe.loaded, "nothing"), -ENOENT);
 	assert_null(probe.failure.log);
 	stop(&probe);
 	assert_int_equal(load(&probe, &(struct amon_load_options){ .replay = true, .verbose = true }), 0);
-	assert_true(probe.loaded->programs[AMON_HOOK_XDP] >= 0);
-	assert_int_equal(probe.loaded->programs[AMON_HOOK_TC_INGRESS], -1);
-	assert_true(probe.loaded->programs[AMON_HOOK_TC_EGRESS] >= 0);
+	assert_true(probe.loaded->clones[0].programs[AMON_HOOK_XDP] >= 0);
+	assert_int_equal(probe.loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], -1);
+	assert_true(probe.loaded->clones[0].programs[AMON_HOOK_TC_EGRESS] >= 0);
 	assert_non_null(probe.failure.log);
 	stop(&probe);
 }
@@ -325,13 +321,13 @@ static void sets_the_constants(void **state)
 	assert_int_equal(load(&probe, &(struct amon_load_options){ .replay = true }), 0);
 	assert_int_equal(bpf_map_update_elem(amon_probe_map(probe.loaded, ".data.replay"), &(uint32_t){ 0 }, &told, 0),
 	                 0);
-	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->programs[AMON_HOOK_XDP], &run), 0);
+	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->clones[0].programs[AMON_HOOK_XDP], &run), 0);
 	assert_int_equal(count(&probe, 0), 1);
 	assert_int_equal(count(&probe, 3), 1234);
 	stop(&probe);
 	spec_of(&probe.spec, ingress, NULL);
 	assert_int_equal(load(&probe, &(struct amon_load_options){ .choice.ingress_tc = true }), 0);
-	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->programs[AMON_HOOK_TC_INGRESS], &run), 0);
+	assert_int_equal(bpf_prog_test_run_opts(probe.loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], &run), 0);
 	assert_int_equal(count(&probe, 3), 1);
 	stop(&probe);
 }
@@ -590,7 +586,7 @@ static void modes_exclude_each_other(void **state)
 	stop(&second);
 	/* `ingress` alone is never generic */
 	assert_int_equal(start(&second, ingress), 0);
-	assert_true(second.loaded->programs[AMON_HOOK_TC_INGRESS] >= 0);
+	assert_true(second.loaded->clones[0].programs[AMON_HOOK_TC_INGRESS] >= 0);
 	stop(&second);
 	assert_int_equal(start_with(&second, xdp_native, &xdp_generic), -EINVAL);
 	stop(&second);

@@ -34,7 +34,6 @@ static const char source[] =
         "struct xdp_md { u32 data, data_end, rest[4]; };\n"
         "struct __sk_buff { u32 before[19], data, data_end; };\n"
         "static void *(*lookup)(void *, const void *) = (void *)1;\n"
-        "static long (*tail_call)(void *, void *, u32) = (void *)12;\n"
         "static long (*load_tc)(const void *, u32, void *, u32) = (void *)26;\n"
         "static long (*load_xdp)(void *, u32, void *, u32) = (void *)189;\n"
         "const volatile u8 amon_replay;\n"
@@ -45,8 +44,6 @@ static const char source[] =
         "ARRAY(sums_xdp);\n"
         "ARRAY(sums_ingress);\n"
         "ARRAY(sums_egress);\n"
-        "struct { int (*type)[3]; int (*key_size)[4]; int (*value_size)[4]; int (*max_entries)[1]; } amon_next "
-        "SEC(\".maps\");\n"
         "#define COUNT(context, map, load) \\\n"
         "	u32 key = 0, captured = amon_frame.captured; \\\n"
         "	u8 byte, *data = (u8 *)(long)context->data, *end = (u8 *)(long)context->data_end; \\\n"
@@ -66,7 +63,6 @@ static const char source[] =
         "SEC(\"xdp.frags\") int count_xdp(struct xdp_md *context)\n"
         "{\n"
         "	COUNT(context, sums_xdp, load_xdp);\n"
-        "	tail_call(context, &amon_next, 0);\n"
         "	return 2;\n"
         "}\n"
         "SEC(\"tc\") int count_ingress(struct __sk_buff *context)\n"
@@ -95,7 +91,9 @@ static struct amon_export_counter counters[] = {
 #define SECTION(title, record, ...)                                                                                    \
 	{                                                                                                              \
 		.name = title,                                                                                         \
-		.map = record,                                                                                         \
+		.parts = &(struct amon_export_part){ record, 0, sizeof(struct sums), false },                          \
+		.part_count = 1,                                                                                       \
+		.reset = true,                                                                                         \
 		.record_size = sizeof(struct sums),                                                                    \
 		.hooks = { __VA_ARGS__ },                                                                              \
 		.hook_count = 1,                                                                                       \

@@ -614,50 +614,77 @@ static void test_top_is_top(void **state)
 
 /* --- two reads */
 
-static void test_subtract(void **state)
+/* `reset` alone: what is said to be reset is a difference, all else a total. */
+static void test_baseline(void **state)
 {
 	struct fixture *fixture = *state;
-	struct amon_exports *exports = fixture->exports;
-	struct amon_export_table *table = exports->sections[0].tables;
-	struct amon_collected *earlier = amon_collected_new(exports);
-	struct sample_flow old = { .packets = 10, .bytes = 1000 };
-	struct sample_key same = key_of(2, 1), quiet = key_of(1, 1), gone = key_of(5, 5);
+	struct amon_export_section *section = fixture->exports->sections;
+	struct sample_section earlier = { .packets = 4, .bytes = 100, .seen = { 4, 400 }, .gaps_buckets = { 1 } };
 
-	assert_string_equal(amon_exports_subtract(exports), "ingress.smallest");
-	((struct sample_section *)(void *)earlier->sections[0].record)->packets = 4;
-	((struct sample_section *)(void *)earlier->sections[0].record)->seen.bytes = 400;
-	section_of(fixture)->packets = 10;
-	section_of(fixture)->seen.bytes = 1000;
-	assert_int_equal(amon_collected_add(table, earlier->sections[0].tables, &quiet, &old), 0);
-	assert_int_equal(amon_collected_add(table, earlier->sections[0].tables, &same, &old), 0);
-	assert_int_equal(amon_collected_add(table, earlier->sections[0].tables, &gone, &old), 0);
-	add_flow(fixture, quiet, old);
-	add_simple(fixture, 2, 1, 13, 1003);
-	add_simple(fixture, 3, 1, 7, 700);
-	assert_int_equal(amon_collected_sort(table, fixture->collected->sections[0].tables), 0);
-	amon_collected_subtract(exports, fixture->collected, earlier);
-	amon_collected_free(earlier);
+	*section_of(fixture) =
+	        (struct sample_section){ .packets = 10, .bytes = 900, .seen = { 10, 1000 }, .gaps_buckets = { 3 } };
+	assert_false(amon_section_has_baseline(section));
+	section->columns[SAMPLE_PACKETS].reset = section->columns[SAMPLE_GAPS].reset = section->reset = true;
+	assert_true(amon_section_has_baseline(section));
+	amon_subtract_baseline(section, section_of(fixture), &earlier);
 	assert_int_equal(section_of(fixture)->packets, 6);
+	assert_int_equal(section_of(fixture)->gaps_buckets[0], 2);
 	assert_int_equal(section_of(fixture)->seen.bytes, 600);
-	table->having = NULL;
-	table->top = 10;
-	make(fixture);
-	assert_int_equal(fixture->document->sections[0].tables[0].row_count, 2);
-	assert_int_equal(cell_of(fixture->document->sections[0].tables, 0, FLOW_PACKETS)->natural, 7);
-	assert_int_equal(cell_of(fixture->document->sections[0].tables, 1, FLOW_PACKETS)->natural, 3);
+	assert_int_equal(section_of(fixture)->bytes, 900);
 }
 
-/* Without what does not subtract. */
-static void test_subtracts(void **state)
+/* What the clones have of their own is emptied, and has no baseline. */
+static void test_no_baseline(void **state)
 {
 	struct fixture *fixture = *state;
-	struct amon_exports *exports = fixture->exports;
+	struct amon_export_section *section = fixture->exports->sections;
+	struct amon_export_part part = { "ingress", 0, sizeof(struct sample_section), true };
 
-	exports->sections[0].columns[SAMPLE_SMALLEST] = exports->sections[0].columns[SAMPLE_PACKETS];
-	assert_string_equal(amon_exports_subtract(exports), "ingress.flows.lowest");
-	for (uint32_t i = FLOW_LOWEST; i <= FLOW_VIA; i++)
-		exports->sections[0].tables[0].columns[i] = exports->sections[0].tables[0].columns[FLOW_PACKETS];
-	assert_null(amon_exports_subtract(exports));
+	section->parts = &part;
+	section->columns[SAMPLE_PACKETS].reset = section->reset = true;
+	assert_false(amon_section_has_baseline(section));
+}
+
+static void test_clear(void **state)
+{
+	struct fixture *fixture = *state;
+	struct amon_export_section *section = fixture->exports->sections;
+
+	*section_of(fixture) = (struct sample_section){ .packets = 10,
+		                                        .smallest = 3,
+		                                        .has_smallest = 1,
+		                                        .gaps_buckets = { 3 },
+		                                        .seen = { 10, 1000 },
+		                                        .flows_in_rows = { 1, 1 } };
+	section->columns[SAMPLE_SMALLEST].reset = section->columns[SAMPLE_GAPS].reset = section->reset = true;
+	amon_clear_section(section, section_of(fixture));
+	assert_int_equal(section_of(fixture)->has_smallest, 0);
+	assert_int_equal(section_of(fixture)->gaps_buckets[0], 0);
+	assert_int_equal(section_of(fixture)->seen.packets, 0);
+	assert_int_equal(section_of(fixture)->packets, 10);
+	assert_int_equal(section_of(fixture)->flows_in_rows.packets, 1);
+	section->tables[0].reset = true;
+	amon_clear_section(section, section_of(fixture));
+	assert_int_equal(section_of(fixture)->flows_in_rows.packets, 0);
+}
+
+/* The two clones may each have a row of a key. */
+static void test_rows_alike(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct amon_export_table *table = fixture->exports->sections[0].tables;
+	struct amon_collected_table *rows = fixture->collected->sections[0].tables;
+
+	add_simple(fixture, 2, 1, 13, 1003);
+	add_simple(fixture, 1, 1, 1, 100);
+	add_simple(fixture, 2, 1, 7, 7);
+	add_simple(fixture, 2, 2, 1, 1);
+	add_simple(fixture, 2, 1, 5, 5);
+	assert_int_equal(amon_collected_sort(table, rows), 0);
+	assert_int_equal(rows->row_count, 3);
+	assert_int_equal(((const struct sample_flow *)(const void *)rows->records)[0].packets, 1);
+	assert_int_equal(((const struct sample_flow *)(const void *)rows->records)[1].packets, 25);
+	assert_int_equal(((const struct sample_flow *)(const void *)rows->records)[2].packets, 1);
 }
 
 static void test_merge_section(void **state)
@@ -699,8 +726,10 @@ int main(void)
 		TEST(test_other),
 		cmocka_unit_test(test_sums),
 		TEST(test_top_is_top),
-		TEST(test_subtract),
-		TEST(test_subtracts),
+		TEST(test_baseline),
+		TEST(test_no_baseline),
+		TEST(test_clear),
+		TEST(test_rows_alike),
 		TEST(test_merge_section),
 	};
 

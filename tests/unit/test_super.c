@@ -24,7 +24,7 @@
 #define CWR 0x080
 
 /* In the order of `struct wire`. */
-static const char spec[] = "probe super { ingress tc {\n"
+static const char spec[] = "probe super { window 1s; ingress tc {\n"
                            "metric packets = count(); metric bytes = sum(frame.len); metric ip = sum(net.len);\n"
                            "metric payload = sum(l4.len); metric push = count() where tcp.flags.push;\n"
                            "metric fin = count() where tcp.flags.fin; metric cwr = count() where tcp.flags.cwr;\n"
@@ -119,7 +119,7 @@ static void reset(struct fixture *f)
 {
 	struct amon_failure failure = { .message = "" };
 
-	assert_int_equal(amon_collect_reset(f->loaded, &failure), 0);
+	assert_int_equal(amon_reader_replay_reset(f->loaded->reader, 1, &failure), 0);
 }
 
 /* One buffer through the program; what is counted afterwards is `expected`. Returns the packets told as `cause`. */
@@ -137,9 +137,9 @@ static uint64_t check_buffer(struct fixture *f, const struct buffer *b, uint32_t
 	uint64_t told = 0;
 
 	reset(f);
-	assert_int_equal(bpf_prog_test_run_opts(f->loaded->programs[AMON_HOOK_TC_INGRESS], &run), 0);
+	assert_int_equal(bpf_prog_test_run_opts(f->loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], &run), 0);
 	assert_int_equal((int)run.retval, -1); /* TC_ACT_UNSPEC: the packet passes on */
-	assert_int_equal(amon_collect(f->loaded, &collected, &failure), 0);
+	assert_int_equal(amon_reader_replay(f->loaded->reader, &collected, &failure), 0);
 	assert_int_equal(amon_document(f->exports, collected, &window, &document), 0);
 	section = &document->sections[0];
 	for (size_t i = 0; i < sizeof(expected) / 8; i++)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "maps.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+
+static void add(struct amon_maps *maps, const char *name, bool twice)
+{
+	maps->maps[maps->count++] = (struct amon_map){ name, twice, { -1, -1 }, { 0, 0 } };
+}
+
+static void add_section(struct amon_maps *maps, const struct amon_export_section *section)
+{
+	for (uint32_t i = 0; i < section->part_count; i++)
+		add(maps, section->parts[i].map, section->parts[i].twice);
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		const struct amon_export_table *table = &section->tables[i];
+
+		add(maps, table->map, table->twice);
+		if (table->other_map)
+			add(maps, table->other_map, table->twice);
+	}
+}
+
+int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps)
+{
+	size_t room = 1;
+
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		room += exports->sections[i].part_count + 2 * exports->sections[i].table_count;
+	*maps = (struct amon_maps){ calloc(room, sizeof(*maps->maps)), 0 };
+	if (!maps->maps)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		add_section(maps, &exports->sections[i]);
+	return 0;
+}
+
+void amon_maps_close(struct amon_maps *maps)
+{
+	for (uint32_t i = 0; i < maps->count; i++)
+		for (int clone = 0; clone < AMON_CLONES; clone++)
+			amon_close(&maps->maps[i].fds[clone]);
+	free(maps->maps);
+	*maps = (struct amon_maps){ NULL, 0 };
+}
+
+static struct amon_map *find(const struct amon_maps *maps, const char *name)
+{
+	for (uint32_t i = 0; i < maps->count; i++)
+		if (!strcmp(maps->maps[i].name, name))
+			return &maps->maps[i];
+	return NULL;
+}
+
+int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone)
+{
+	const struct amon_map *map = find(maps, name);
+	int fd = map ? map->fds[map->twice ? clone : 0] : -1;
+
+	return fd < 0 ? -ENOENT : fd;
+}
+
+uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone)
+{
+	struct amon_map *map = find(maps, name);
+
+	return map ? &map->read[map->twice ? clone : 0] : NULL;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_READER_H
+#define AMON_READER_H
+
+#include "bpf/control.h"
+#include "document.h"
+#include "maps.h"
+
+/*
+ * Reads a probe that runs, window after window: cuts the window that is open by swapping the clones, waits until no
+ * program can still be writing to the one that rests, and reads it. Once what was read is written out, it is emptied.
+ *
+ * What must survive a reader lies in memory that the kernel keeps: where one dies, the next repeats its window, under
+ * the same number, or goes on emptying what it had written out already.
+ */
+
+/** How far a reader is with the window that was cut last. */
+enum amon_phase {
+	AMON_PHASE_OPEN,    /* done with: the clone that rests is empty */
+	AMON_PHASE_CUT,     /* in the clone that rests, and not written out yet */
+	AMON_PHASE_WRITTEN, /* written out: what rests is to be emptied */
+};
+
+struct amon_reader {
+	const struct amon_exports *exports; /* borrowed */
+	struct amon_maps maps;
+	int control_map;
+	volatile struct amon_control *control; /* mapped, its entry 0; behind it those of the CPUs */
+	size_t control_size;
+	uint32_t cpus;   /* possible ones */
+	bool announces;  /* programs tell when they are inside, so that there is no need for a grace period */
+	int baseline;    /* an ARRAY of two section records, one behind the other, that only readers write; -1: none */
+	uint8_t *totals; /* the next one, once a window was cut */
+	struct amon_collected *gathered; /* in a replay: the events of the window so far */
+};
+
+/**
+ * Makes the memory that readers and programs share, for a probe whose maps are still to be opened; the first window has
+ * number 1. 0 or -errno.
+ */
+int amon_reader_new(const struct amon_exports *exports, bool announces, struct amon_reader *reader,
+                    struct amon_failure *failure);
+/** The same for a probe that runs: takes its control map and baseline (-1: none), and closes them in any case. */
+int amon_reader_open(const struct amon_exports *exports, int control, int baseline, bool announces,
+                     struct amon_reader *reader, struct amon_failure *failure);
+void amon_reader_close(struct amon_reader *reader);
+/** The first window starts now rather than when the memory was made. */
+void amon_reader_start(struct amon_reader *reader);
+
+/**
+ * Cuts the window that is open, or finds the one that a dead reader left, and reads it. Two readers of one probe must
+ * exclude each other by their own means.
+ */
+int amon_reader_cut(struct amon_reader *reader, struct amon_collected **collected, struct amon_window *window,
+                    struct amon_failure *failure);
+/** The window has been written out: empties what a reset empties. 0 or -errno; may be repeated. */
+int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure);
+
+/** Some values are what came since the last read; else all are totals since the start. */
+bool amon_exports_reset(const struct amon_exports *exports);
+
+/** Waits until no program that could have seen the state from before the call still runs. */
+int amon_reader_wait(const struct amon_reader *reader);
+
+/** Stores a new state for all hooks at once: another pair of clones. */
+void amon_reader_set_pair(struct amon_reader *reader, unsigned int pair);
+unsigned int amon_reader_pair(const struct amon_reader *reader);
+
+/**
+ * In a replay, where nothing runs beside the reader: gathers events before their ring is full; reads all; empties what
+ * a reset empties, and opens the window of this number.
+ */
+int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *failure);
+int amon_reader_replay(struct amon_reader *reader, struct amon_collected **collected, struct amon_failure *failure);
+int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure);
+
+#endif
