@@ -281,7 +281,7 @@ def later_offload():
     fragment("ingress xdp offload { metric a = count(); }", SPEC, "AT:1:13: error:", "offload")
 
 
-@tests([(command,) * 2 for command in ("fmt", "deploy", "list", "show", "read", "replace", "diff", "remove")])
+@tests([(command,) * 2 for command in ("fmt",)])
 def later_command(command):
     wants(amonc(command, "x"), USAGE, f"`{command}`", "later version")
 
