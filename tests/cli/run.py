@@ -286,8 +286,11 @@ def later_command(command):
     wants(amonc(command, "x"), USAGE, f"`{command}`", "later version")
 
 
-@tests([(name,) * 2 for name in ("ipfix", "")])
-def no_such_format(name):
+FORMATS = ("table", "json", "jsonl", "csv", "xml", "openmetrics")
+
+
+@tests([(name,) * 2 for name in ("yaml", "CSV", "jso", "")])
+def no_format(name):
     wants(amonc("replay", "-f", name, "-e", COUNT, "x"), USAGE, f"`{name}`", "table, json, jsonl, csv, xml and openmetrics")
 
 
@@ -653,13 +656,15 @@ WRITERS = [
     ("emit", ["emit", "p.amon"], FAILED),
     ("explain", ["explain", "p.amon"], FAILED),
     ("explain, JSON", ["explain", "-f", "json", "p.amon"], FAILED),
+    ("explain, XSD", ["explain", "-f", "xsd", "p.amon"], FAILED),
+    ("explain, JSON Schema", ["explain", "-f", "json-schema", "p.amon"], FAILED),
     ("fields", ["fields"], FAILED),
     ("fields, JSON", ["fields", "-f", "json"], FAILED),
     ("build to standard output", ["build", "p.amon", "-o", "-"], FAILED),
     ("help", ["--help"], FAILED),
     ("version", ["--version"], FAILED),
     ("replay", ["replay", "p.amon", "basic.pcap"], FAILED),
-    ("replay, table", ["replay", "-f", "table", "p.amon", "basic.pcap"], FAILED),
+    *[(f"replay, {name}", ["replay", "-f", name, "p.amon", "basic.pcap"], FAILED) for name in FORMATS],
     ("replay, windows", ["replay", "windows.amon", "clock.pcap"], FAILED),
 ]
 
@@ -686,7 +691,11 @@ def unwritten_files():
     wants(amonc("emit", "p.amon", "-o", "no/such/dir"), FAILED, "no/such/dir: No such file")
     wants(amonc("build", "p.amon", "-o", "."), FAILED, "Is a directory")
     need(BPF, "BPF")
-    wants(amonc("replay", "p.amon", "basic.pcap", "-o", "/dev/full"), FAILED, "/dev/full: No space left on device")
+    for name in FORMATS:
+        wants(amonc("replay", "-f", name, "p.amon", "basic.pcap", "-o", "/dev/full"), FAILED, "/dev/full: No space left on device")
+    os.makedirs("full", exist_ok=True)
+    os.symlink("/dev/full", "full/ingress.csv")
+    wants(amonc("replay", "-f", "csv", "p.amon", "basic.pcap", "-o", "full/"), FAILED, "full/ingress.csv: No space left on device")
 
 
 @test
@@ -927,6 +936,56 @@ def replay_formats():
     wants(amonc("replay", "-e", COUNT, "basic.pcap"), DONE, out=('"packets": 30',))
     for name in ("clock", "directions", "enterprise"):
         wants(amonc("replay", "p.amon", capture(name)), DONE)
+
+
+@test
+def explained_schemas():
+    """Neither root nor clang is needed; tests/formats/run.py holds documents against them."""
+    write("e.amon", PROBE)
+    schema = json.loads(wants(amonc("explain", "-f", "json-schema", "e.amon", environment=[("AMON_MODULE", "/none")]), DONE).out)
+    same("a section", list(schema["properties"]["ingress"]["properties"]), ["hooks", "metrics", "ledger"])
+    wants(amonc("explain", "-f", "xsd", "e.amon"), DONE, out=("<xs:schema", 'name="packets"', "</xs:schema>"))
+    same("of the object", amonc("explain", "-f", "xsd", built(PROBE)).out, amonc("explain", "-f", "xsd", "e.amon").out)
+
+
+TABLES = """probe t { window 1s; ingress {
+    metric packets = count();
+    table hosts by net.src { metric packets = count(); }
+    table ports by tcp.dstport { metric packets = count(); }
+} }"""
+
+
+@test
+def replay_csv():
+    need(BPF, "BPF")
+    write("t.amon", TABLES), write("p.amon", PROBE), capture("basic")
+    one = wants(amonc("replay", "-f", "csv", "-e", "table t by net.src { " + COUNT + " }", "basic.pcap"), DONE).out.split("\r\n")
+    same("a table", one[0], "window.sequence,window.start,window.end,row.kind,net.src,packets")
+    same("metrics alone", wants(amonc("replay", "-f", "csv", "p.amon", "basic.pcap"), DONE).out.split("\r\n")[0],
+         "window.sequence,window.start,window.end,packets,bytes")
+    wants(amonc("replay", "-f", "csv", "t.amon", "basic.pcap"), USAGE, "csv is a file a table", "-o DIR/")
+    wants(amonc("replay", "-f", "csv", "-o", "out/", "t.amon", "basic.pcap"), DONE)
+    same("files", sorted(os.listdir("out")), ["ingress.csv", "ingress.hosts.csv", "ingress.ports.csv", "probe.ledger.csv"])
+    with open("out/ingress.csv") as file:
+        same("one head, three windows", len(file.read().splitlines()), 4)
+    wants(amonc("replay", "-f", "csv", "-o", "out/", "t.amon", "basic.pcap"), DONE)
+    wants(amonc("replay", "-f", "xml", "-o", "out/", "t.amon", "basic.pcap"), USAGE, "-o out/: xml is one file")
+    wants(amonc("replay", "-f", "csv", "-o", "no/such/", "t.amon", "basic.pcap"), FAILED, "no/such/: No such file")
+    wants(amonc("replay", "-f", "csv", "-o", "p.amon/", "t.amon", "basic.pcap"), FAILED, "p.amon/")
+
+
+@test
+def replay_openmetrics_file():
+    """The last exposition takes the file's place; nothing else is left."""
+    need(BPF, "BPF")
+    write("t.amon", TABLES), capture("basic"), write("out.prom", "old")
+    wants(amonc("replay", "-f", "openmetrics", "-o", "out.prom", "t.amon", "basic.pcap"), DONE)
+    with open("out.prom") as file:
+        text = file.read()
+    same("expositions", text.count("# EOF\n"), 1)
+    same("the sum of all windows", "amon_t_ingress_packets_total 30\n" in text, True)
+    same("left", os.path.exists("out.prom.new"), False)
+    wants(amonc("replay", "-f", "openmetrics", "-o", "no/such.prom", "t.amon", "basic.pcap"), FAILED, "no/such.prom: No such file")
 
 
 @tests([(name,) * 2 for name in ("basic", "sizes", "malformed", "random", "enterprise")])
@@ -1206,11 +1265,46 @@ def run_into_a_closed_pipe():
         same("status", live.process.wait(30), FAILED)
         same("message", err, "amonc: error: standard output: Broken pipe\n")
         same("left behind", attachments(name), before)
+        for form in FORMATS:
+            live = Live(name, "-f", form, "-e", COUNT, "--interval", "100ms")
+            live.process.stdout.readline()
+            live.process.stdout.close()
+            same(f"{form}: message", live.process.stderr.read().decode(), "amonc: error: standard output: Broken pipe\n")
+            same(f"{form}: status", live.process.wait(30), FAILED)
         with open("/dev/full", "wb") as full:
             wants(amonc("run", "-e", COUNT, "-i", "a0", "--interval", "100ms", prefix=inside(name), stdout=full), FAILED,
                   "standard output: No space left on device")
         wants(amonc("run", "-e", COUNT, "-i", "a0", "--interval", "100ms", "-o", "/dev/full", prefix=inside(name)), FAILED, "/dev/full: No space")
         same("left behind", attachments(name), before)
+
+
+def run_on_terminal(name, *arguments):
+    """What `run` writes to a terminal of 10 lines and 40 columns."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, 0x5414, struct.pack("HHHH", 10, 40, 0, 0))  # TIOCSWINSZ
+    run = subprocess.Popen([*inside(name), AMONC, "run", "-i", "a0", "-e", COUNT, "--interval", "100ms", *arguments],
+                           stdout=there, stderr=subprocess.PIPE, env={**BASE, "NO_COLOR": "1"})
+    os.close(there)
+    run.communicate(timeout=30)
+    text = b""
+    with contextlib.suppress(OSError):
+        while True:
+            text += os.read(here, 65536)
+    os.close(here)
+    same("status", run.returncode, DONE)
+    return text.decode()
+
+
+@test
+def run_on_a_terminal():
+    """Redrawn in place, with rates, in the terminal's width; plain text under -q and in other formats."""
+    with network() as name:
+        live = run_on_terminal(name, "--count", "3")
+        same("moves up", len(re.findall(r"\x1b\[\d+A\r", live)), 2)
+        same("a rate", bool(re.search(r"packets  \d+  [\d.]+/s", live)), True)
+        same("widest line", max(len(line) for line in re.sub(r"\x1b\[[0-9]*[A-Z]", "", live).splitlines()) <= 40, True)
+        for arguments in (["-q"], ["-f", "jsonl"], ["-f", "xml"]):
+            same(f"{arguments}: escape sequences", "\x1b" in run_on_terminal(name, "--count", "2", *arguments), False)
 
 
 @tests([("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM)])
