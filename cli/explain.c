@@ -53,18 +53,31 @@ static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 	return cost;
 }
 
+struct explanation {
+	const struct options *options;
+	const struct compilation *c;
+	uint32_t cpus;
+	bool refused; /* by the verifier, and told */
+};
+
 /* Loads the probe to ask the verifier; 0 where it does not load here, and why. */
-static uint32_t verified_instructions(const struct compilation *c, enum amon_hook_kind hook,
+static uint32_t verified_instructions(struct explanation *explanation, enum amon_hook_kind hook,
                                       struct amon_failure *failure)
 {
 	struct amon_load_options options = { .choice.ingress_tc = hook == AMON_HOOK_TC_INGRESS };
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
+	const struct compilation *c = explanation->c;
 	uint32_t count = 0;
+	int error;
 
 	*failure = (struct amon_failure){ .message = "" };
-	if (!amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure) &&
-	    loaded->clones[0].programs[hook] >= 0)
+	error = amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure);
+	if (!error && loaded->clones[0].programs[hook] >= 0)
 		count = amon_kernel_verified_instructions(loaded->clones[0].programs[hook]);
+	if (error && failure->log && !explanation->refused) {
+		report_refusal(explanation->options, c, failure);
+		explanation->refused = true;
+	}
 	free(failure->log);
 	failure->log = NULL;
 	return count;
@@ -152,10 +165,10 @@ static void print_exports(const struct amon_exports *exports)
 	print_columns(exports->columns, exports->column_count, "  ");
 }
 
-static void print_program(const struct compilation *c, enum amon_hook_kind hook)
+static void print_program(struct explanation *explanation, enum amon_hook_kind hook)
 {
 	struct amon_failure failure;
-	uint32_t count = verified_instructions(c, hook, &failure);
+	uint32_t count = verified_instructions(explanation, hook, &failure);
 
 	if (count)
 		printf("program     %s: the verifier processed %u instructions\n", hook_name(hook), count);
@@ -164,18 +177,20 @@ static void print_program(const struct compilation *c, enum amon_hook_kind hook)
 		       hook_name(hook), failure.message);
 }
 
-static int explain_text(const struct compilation *c, uint32_t cpus)
+static int explain_text(struct explanation *explanation)
 {
-	struct cost cost = cost_of(c->exports, cpus);
+	const struct compilation *c = explanation->c;
+	struct cost cost = cost_of(c->exports, explanation->cpus);
 
 	printf("probe       %s%s%s\n", c->exports->probe, *c->exports->help ? ": " : "", c->exports->help);
 	if (c->exports->window)
 		printf("window      %g s\n", c->exports->window / 1e9);
 	if (c->plan)
 		print_plan(c->plan);
-	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
+	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes,
+	       explanation->cpus);
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
-		print_program(c, c->exports->programs[i].hook);
+		print_program(explanation, c->exports->programs[i].hook);
 	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
 	print_exports(c->exports);
 	return close_output(&(struct options){ 0 }, stdout, 0);
@@ -183,10 +198,10 @@ static int explain_text(const struct compilation *c, uint32_t cpus)
 
 /* --- as JSON */
 
-static json_t *program_json(const struct compilation *c, const struct amon_export_program *program)
+static json_t *program_json(struct explanation *explanation, const struct amon_export_program *program)
 {
 	struct amon_failure failure;
-	uint32_t count = verified_instructions(c, program->hook, &failure);
+	uint32_t count = verified_instructions(explanation, program->hook, &failure);
 	json_t *json = json_pack("{s:s, s:s}", "name", program->name, "hook", hook_name(program->hook));
 
 	json_object_set_new(json, "instructions", count ? json_integer(count) : json_null());
@@ -195,14 +210,15 @@ static json_t *program_json(const struct compilation *c, const struct amon_expor
 	return json;
 }
 
-static int explain_json(const struct compilation *c, uint32_t cpus)
+static int explain_json(struct explanation *explanation)
 {
-	struct cost cost = cost_of(c->exports, cpus);
+	const struct compilation *c = explanation->c;
+	struct cost cost = cost_of(c->exports, explanation->cpus);
 	json_t *programs = json_array(), *layers = json_array(), *root;
 	json_error_t error;
 
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
-		json_array_append_new(programs, program_json(c, &c->exports->programs[i]));
+		json_array_append_new(programs, program_json(explanation, &c->exports->programs[i]));
 	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
 		if (c->plan->walked & AMON_LAYER_BIT(layer))
 			json_array_append_new(layers, json_string(amon_layer_name(layer)));
@@ -219,13 +235,16 @@ int command_explain(struct options *options)
 {
 	const char *spec = only_spec(options, "explain");
 	struct compilation c;
-	int status, cpus = libbpf_num_possible_cpus(), json = wants_json(options);
+	struct explanation explanation = { options, &c, (uint32_t)libbpf_num_possible_cpus(), false };
+	int status, json = wants_json(options);
 
 	if (!spec || json < 0)
 		return EXIT_USAGE;
 	status = compile_object(&c, options, spec);
 	if (!status)
-		status = json ? explain_json(&c, cpus) : explain_text(&c, cpus);
+		status = json ? explain_json(&explanation) : explain_text(&explanation);
+	if (!status && explanation.refused)
+		status = EXIT_REFUSED;
 	compilation_free(&c);
 	return status;
 }

@@ -196,7 +196,7 @@ static int run(const struct options *options, const struct compilation *c)
 	if (!error && !options->dry_run)
 		error = attached_session(&s, loaded, &failure);
 	status = close_output(options, s.out, s.write_error);
-	return error && !s.write_error ? report_failure(options, error, &failure) : status;
+	return error && !s.write_error ? report_failure(options, c, error, &failure) : status;
 }
 
 int command_run(struct options *options)

@@ -153,7 +153,7 @@ static void write_body(struct emitter *e)
 	free(edges);
 }
 
-char *amon_emit(const struct amon_plan *plan)
+char *amon_emit(const struct amon_plan *plan, struct amon_lines *lines)
 {
 	struct emitter e = { .plan = plan, .arena = plan->arena };
 	char *body = NULL, *head = NULL, *result;
@@ -165,7 +165,7 @@ char *amon_emit(const struct amon_plan *plan)
 	e.out = open_memstream(&head, &head_size);
 	write_head(&e, body);
 	fclose(e.out);
-	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body));
+	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body), lines);
 	free(body);
 	free(head);
 	return result;

@@ -160,7 +160,7 @@ void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon
 	struct lines body, update;
 	struct amon_writer inner, innermost;
 
-	emit_comment(s->e, w->out, w->indent, column->span);
+	emit_comment(w->arena, w->out, w->indent, "", column->span);
 	if (column->where)
 		when = amon_c_condition(w, column->where);
 	inner = emit_open_lines(w, &body);

@@ -153,6 +153,7 @@ static void write_tc_program(struct emitter *e, enum amon_hook_kind hook)
 
 void emit_programs(struct emitter *e)
 {
+	emit_mark(e->out, AMON_NO_SPAN);
 	for (int hook = 0; hook < AMON_HOOK_COUNT; hook++) {
 		if (!e->plan->programs[hook])
 			continue;

@@ -83,6 +83,7 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 		struct amon_writer w = begin_body(e, &temporaries);
 		struct scope s = { e, section, pointer };
 
+		emit_mark(e->out, table ? table->span : section->section->span);
 		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number,
 		        packet_type(section), record->tag, pointer);
 		amon_write(&w, "if (!p || !%s)\n\t\treturn 0;\n", pointer);
@@ -108,8 +109,7 @@ static void write_where(struct amon_writer *w, const struct amon_plan_section *s
 
 	if (!where)
 		return;
-	if (*emit_quote(w->arena, where->span))
-		amon_write(w, "/* where %s */\n", emit_quote(w->arena, where->span));
+	emit_comment(w->arena, w->out, w->indent, "where ", where->span);
 	condition = amon_c_condition(w, where);
 	amon_write(w, "if (!%s)\n", amon_c_tight(w, condition));
 	w->indent++;
@@ -142,6 +142,7 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 	struct amon_writer inner;
 
 	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(w->out, table->keys[i].column->span);
 		values[i] = amon_c_value(w, table->keys[i].column->value);
 		if (table->keys[i].column->port_key)
 			continue;
@@ -157,12 +158,14 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 		                 (struct amon_c){ amon_arena_printf(w->arena, "!%s", amon_c_tight(w, there)), 100 },
 		                 &lines);
 	}
-	for (uint32_t i = 0; i < table->key_count; i++)
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(w->out, table->keys[i].column->span);
 		if (table->keys[i].column->port_key && values[i].when.text)
 			amon_write(w, "if (%s)\n\t\tkey.%s = %s;\n", values[i].when.text, table->keys[i].member,
 			           values[i].value.text);
 		else
 			write_key_part(w, &table->keys[i], values[i].value);
+	}
 	if (table->version != UINT32_MAX)
 		amon_write(w, "key.net_version = p->net_version;\n");
 }
@@ -232,7 +235,7 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	struct amon_writer w = begin_body(e, &temporaries);
 	struct scope s = { e, section, "row" };
 
-	emit_comment(e, e->out, 0, table->table->span);
+	emit_comment(e->arena, e->out, 0, "", table->table->span);
 	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function, once ? "_once" : "",
 	        packet_type(section), table->part->record.tag);
 	if (table->other_map)
@@ -245,15 +248,18 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
 	learn_section(&w, section->section);
 	write_where(&w, section, table->table->where);
+	emit_mark(e->out, table->table->span);
 	if (!once)
 		write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
 	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
 	write_key(&w, section, table, once);
+	emit_mark(e->out, table->table->span);
 	if (once)
 		write_row_again(&w, section, table);
 	else
 		write_row(&w, section, table);
 	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+	emit_mark(e->out, table->table->span);
 	call_overflow_functions(&w, table->function, more, "row");
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
@@ -309,7 +315,7 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 		more[i] = write_overflow_functions(e, section, part_function(e, section, &section->parts[i]),
 		                                   &section->parts[i].record, NULL, section->parts[i].pointer);
 	w = begin_body(e, &temporaries);
-	emit_comment(e, e->out, 0, section->section->span);
+	emit_comment(e->arena, e->out, 0, "", section->section->span);
 	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
 	        packet_type(section));
 	for (uint32_t i = 0; i < section->part_count; i++)
@@ -319,12 +325,14 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	if (!once)
 		write_section_ledger(&w, e, section);
 	write_where(&w, section, section->section->where);
+	emit_mark(e->out, section->section->span);
 	if (!once)
 		write_ledger(&w, section, section->selected_member);
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		struct scope s = { e, section, section->parts[i].pointer };
 
 		write_metrics(&w, &s, &section->parts[i].record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+		emit_mark(e->out, section->section->span);
 		call_overflow_functions(&w, part_function(e, section, &section->parts[i]), more[i], s.record);
 	}
 	for (uint32_t i = 0; i < section->table_count; i++)

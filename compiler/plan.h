@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "exports.h"
+#include "lines.h"
 
 /*
  * The plan decides everything that emit writes and the export table tells: which headers are walked, what of a packet
@@ -161,7 +162,10 @@ const char *amon_plan_c_type(enum amon_base base, uint32_t size);
 /** The export table of a plan. */
 struct amon_exports *amon_plan_exports(const struct amon_plan *plan);
 
-/** The C of a plan, self-contained; NUL-terminated, in the plan's arena. The same plan gives the same bytes. */
-char *amon_emit(const struct amon_plan *plan);
+/**
+ * The C of a plan, self-contained; NUL-terminated, in the plan's arena. The same plan gives the same bytes. `lines` is
+ * filled with what of the spec they stand for, in the same arena.
+ */
+char *amon_emit(const struct amon_plan *plan, struct amon_lines *lines);
 
 #endif

@@ -13,6 +13,7 @@
 #include "kernel.h"
 #include "listen.h"
 #include "reader.h"
+#include "refusal.h"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
@@ -138,61 +139,18 @@ static void note_programs(const struct amon_loaded *loaded, struct amon_clone *c
 
 /* A verifier's refusal */
 
-struct line {
-	const char *text;
-	int length;
-};
-
-static struct line line_before(const char *log, const char *end)
-{
-	const char *begin = end;
-
-	while (begin > log && begin[-1] != '\n')
-		begin--;
-	return (struct line){ begin, (int)(end - begin) };
-}
-
-static bool begins(struct line line, const char *prefix)
-{
-	return (size_t)line.length >= strlen(prefix) && strncmp(line.text, prefix, strlen(prefix)) == 0;
-}
-
-/* The last line of the log that `wanted` wants; its text is NULL where there is none. */
-static struct line find_line(const char *log, bool (*wanted)(struct line line))
-{
-	for (const char *end = log + strlen(log);;) {
-		struct line line = line_before(log, end);
-		if (wanted(line))
-			return line;
-		if (line.text == log)
-			return (struct line){ 0 };
-		end = line.text - 1;
-	}
-}
-
-static bool is_reason(struct line line)
-{
-	return line.length && !begins(line, "processed ") && !begins(line, "verification time ") &&
-	       !begins(line, "stack depth ");
-}
-
-/* "; length = frame->length; @ flows.amon:12" */
-static bool is_source(struct line line)
-{
-	return begins(line, "; ");
-}
-
 static int refused_by_verifier(struct amon_failure *failure, int error)
 {
-	struct line reason = find_line(failure->log, is_reason), source = find_line(failure->log, is_source);
+	struct amon_refusal refusal;
+	const struct amon_refusal_note *note = refusal.notes;
 
-	if (!reason.text)
+	amon_refusal_read(failure->log, &refusal);
+	if (!refusal.reason[0])
 		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s", strerror(-error));
-	if (!source.text)
-		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %.*s", reason.length,
-		                 reason.text);
-	return amon_fail(failure, error, "the kernel's verifier refuses the probe: %.*s, at `%.*s`", reason.length,
-	                 reason.text, source.length - 2, source.text + 2);
+	if (!refusal.note_count)
+		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s", refusal.reason);
+	return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s, at `%.*s`", refusal.reason,
+	                 (int)note->length, note->text);
 }
 
 static int refused(struct amon_failure *failure, int error)

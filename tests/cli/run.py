@@ -1010,6 +1010,56 @@ def sealed(data):
     return data[:start] + struct.pack("<Q", value) + data[end:]
 
 
+REFUSABLE = """# Both tables count packets.
+probe p {
+    ingress xdp {
+        metric square = stddev(frame.len);
+        table a by net.src { metric packets = count(); }
+        table b by k = ip.ttl / 2 where ip { metric packets = count(); }
+    }
+}
+"""
+
+
+def refused(behind, line, instead):
+    """An object whose first line of C that holds `line`, behind `behind`, does what the verifier does not allow."""
+    text = wants(amonc("emit", write("p.amon", REFUSABLE)), DONE).out
+    start = text.index(behind)
+    text = text[:start] + text[start:].replace(line, instead, 1)
+    subprocess.run(["clang-19", "-nostdinc", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-c", write("p.bpf.c", text), "-o", "bad.o"], check=True)
+    with open(built(REFUSABLE), "rb") as file:
+        good = file.read()
+    for name in "exports", "spec", "source", "lines", "seal":
+        start, end = section_at(good, b".amon." + name.encode())
+        subprocess.run(["llvm-objcopy-19", f"--add-section=.amon.{name}={write('section', good[start:end])}", "bad.o"], check=True)
+    with open("bad.o", "rb") as file:
+        return write("bad.o", sealed(file.read()))
+
+
+@tests([
+    ("a metric of the second table", "void count_ingress_b", "row->packets++;", "row->packets += ((__u64 *)row)[p->frame_len];",
+     "built.o.amon:6:46: error: the kernel's verifier refuses this: R", "memory access", "metric packets = count();", "^~~", "row->packets++;"),
+    ("a key", "void count_ingress_b", "key.k = ", "key.k = *(__u64 *)1000 + ",
+     "built.o.amon:6:24: error: the kernel's verifier refuses this: R", "k = ip.ttl / 2", "^~~", "key.k = "),
+    ("a helper that a metric calls", "void add_square(", "add_product(sum, square[0]", "add_product(sum + x, square[0]",
+     "built.o.amon:4:9: error: the kernel's verifier refuses this: ", "metric square", "^~~", "> ", "sum[0] += low;"),
+    ("the parser", "__u32 ipv4(", "size = (h->version_ihl & 15) * 4;", "size = ((__u32 *)h)[h->version_ihl * 1000];",
+     "amonc: error: the kernel's verifier refuses ipv4(): ", "fault of amon's, please report it", "size = "),
+    ("a limit", "void count_ingress_a", "row->packets++;",
+     "for (__u32 i = 1; i < 10000; i++)\n\t\tif (*(volatile __u64 *)&row->packets & i)\n\t\t\trow->packets--;",
+     "amonc: error: the kernel's verifier refuses the program amon_xdp: The sequence of "),
+])
+def refusal(behind, line, instead, *words):
+    need(BPF, "needs BPF")
+    result = wants(amonc("replay", refused(behind, line, instead), capture("basic")), REFUSED, *words, "amonc: -v shows the verifier's whole log", never=["processed "])
+    wants(amonc("run", "bad.o", "-i", "lo", "-n"), REFUSED, *words)
+    wants(amonc("explain", "bad.o"), REFUSED, *words, out=["maps", "not loaded here"])
+    same("the log under -v", "processed " in amonc("replay", "-v", "bad.o", "basic.pcap").err, True)
+    shown = re.findall(r"^  > +(\d+)  (.*)$", result.err, re.M)
+    lines = amonc("emit", "p.amon").out.split("\n")
+    same("the line of C", [lines[int(number) - 1] for number, _ in shown], [text for _, text in shown])
+
+
 def damaged(data, name="damaged.o"):
     """No damaged object may crash amonc, or fail without a word."""
     write(name, bytes(data))
