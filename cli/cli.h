@@ -91,12 +91,39 @@ int load_probe(const struct options *options, const struct compilation *c, struc
 FILE *open_output(const struct options *options);
 /** Flushes and closes; EXIT_FAILED and a complaint where that fails, or a write did before, with `error`. */
 int close_output(const struct options *options, FILE *file, int error);
+/** Flushes and closes, all but standard output. 0 or -errno: of that, or `error`, of a write before. */
+int close_stream(FILE *file, int error);
 /** For what is text or JSON: 1 under -f json; -1 after a complaint. */
 int wants_json(const struct options *options);
 /** For documents: whether -f, where it is given, names a format; false after a complaint. */
 bool format_exists(const struct options *options);
-/** The format asked for, or what suits where the documents go. */
-const struct amon_format *choose_format(const struct options *options, FILE *to, bool many);
 struct amon_format_options format_options(const struct options *options, FILE *to);
+
+/** Where documents go: a stream, or in a directory (-o DIR/) a file for each of their parts. */
+struct documents {
+	const struct options *options;
+	struct amon_arena *arena;
+	const struct amon_format *format;
+	struct amon_format_options format_options;
+	struct part {
+		FILE *to;
+		const char *path;
+		const char *beside; /* where a document is written that then takes the file's place; NULL: in `to` */
+		uint32_t index;
+	} *parts, *failed;
+	uint32_t part_count;
+	int error; /* of writing */
+};
+/** One; several; or several as time goes by, which a terminal shows in place. */
+enum documents_kind { DOCUMENTS_ONE, DOCUMENTS_SEVERAL, DOCUMENTS_LIVE };
+
+/** In the format asked for, or what suits where they go. An exit status, after a complaint; to be closed all the same.
+ */
+int documents_open(struct documents *documents, const struct options *options, const struct amon_exports *exports,
+                   enum documents_kind kind);
+/** 0 or -errno, which documents_close() tells. */
+int documents_write(struct documents *documents, const struct amon_document *document);
+/** An exit status, after a complaint. */
+int documents_close(struct documents *documents);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "runtime/export/schema.h"
 #include "runtime/kernel.h"
 #include "runtime/probe.h"
 
@@ -231,15 +232,40 @@ static int explain_json(struct explanation *explanation)
 	return close_output(&(struct options){ 0 }, stdout, 0);
 }
 
+/* --- as a schema */
+
+static const struct amon_schema_language *find_language(const char *name)
+{
+	for (const struct amon_schema_language *language = amon_schema_languages; language->name; language++)
+		if (name && !strcmp(language->name, name))
+			return language;
+	return NULL;
+}
+
+/* The spec is enough: neither clang nor the kernel is asked. */
+static int explain_schema(const struct options *options, const char *spec, const struct amon_schema_language *language)
+{
+	struct compilation c;
+	int status = compile_emit(&c, options, spec);
+
+	if (!status)
+		status = close_output(&(struct options){ 0 }, stdout, language->write(c.exports, stdout));
+	compilation_free(&c);
+	return status;
+}
+
 int command_explain(struct options *options)
 {
 	const char *spec = only_spec(options, "explain");
+	const struct amon_schema_language *language = find_language(options->format);
 	struct compilation c;
 	struct explanation explanation = { options, &c, (uint32_t)libbpf_num_possible_cpus(), false };
-	int status, json = wants_json(options);
+	int status, json = language ? 0 : wants_json(options);
 
 	if (!spec || json < 0)
 		return EXIT_USAGE;
+	if (language)
+		return explain_schema(options, spec, language);
 	status = compile_object(&c, options, spec);
 	if (!status)
 		status = json ? explain_json(&explanation) : explain_text(&explanation);

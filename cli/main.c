@@ -38,8 +38,8 @@ static const struct flag {
 	{ FLAG_COUNT, 'i', "count", "N", "run: stop after N reads" },
 	{ 'n', 'i', "dry-run", NULL, "run: all but attaching" },
 	{ FLAG_LOCAL, 'l', "local", "PREFIX", "replay: packets from there go out, all others come in" },
-	{ 'f', 'f', "format", "FORMAT", "table, json or jsonl; a table on a terminal, JSON elsewhere" },
-	{ 'o', 'o', "output", "FILE", "write there instead of to standard output; build: to PROBE.o" },
+	{ 'f', 'f', "format", "FORMAT", "how to print it; a table on a terminal, JSON elsewhere" },
+	{ 'o', 'o', "output", "FILE", "write there, csv: to DIR/, instead of to standard output; build: to PROBE.o" },
 	{ 'q', 0, "quiet", NULL, "no progress, no warnings" },
 	{ 'v', 0, "verbose", NULL, "the verifier's whole log" },
 	{ FLAG_COLOR, 0, "color", "WHEN", "auto, always or never" },
@@ -76,6 +76,10 @@ static int print_help(void)
 	putchar('\n');
 	for (size_t i = 0; i < COUNT_OF(flags); i++)
 		print_flag(&flags[i]);
+	printf("\nreplay and run write these formats; explain writes json, xsd and json-schema, check and fields "
+	       "json:\n");
+	for (const struct amon_format *format = amon_formats; format->name; format++)
+		printf("  %-23s %s\n", format->name, format->help);
 	printf("\nSPEC is a file, `-` for standard input, or a built object. Exit status: 0 done, 1 failed, 2 usage,\n"
 	       "3 the spec is wrong, 4 conflict, 5 the kernel or a privilege refused.\n");
 	return close_output(&(struct options){ 0 }, stdout, 0);

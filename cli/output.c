@@ -94,7 +94,7 @@ FILE *open_output(const struct options *options)
 	return file;
 }
 
-int close_output(const struct options *options, FILE *file, int error)
+int close_stream(FILE *file, int error)
 {
 	if (!error && (fflush(file) || ferror(file)))
 		error = errno ? -errno : -EIO;
@@ -102,10 +102,15 @@ int close_output(const struct options *options, FILE *file, int error)
 		__fpurge(file); /* or the exit would write again, and wait for who does not read */
 	if (file != stdout && fclose(file) && !error)
 		error = -errno;
-	if (error)
-		return complain(EXIT_FAILED, "%s: %s", file == stdout ? "standard output" : options->output,
-		                strerror(-error));
-	return EXIT_DONE;
+	return error;
+}
+
+int close_output(const struct options *options, FILE *file, int error)
+{
+	const char *name = file == stdout ? "standard output" : options->output;
+
+	error = close_stream(file, error);
+	return error ? complain(EXIT_FAILED, "%s: %s", name, strerror(-error)) : EXIT_DONE;
 }
 
 /* --- formats */
@@ -122,17 +127,16 @@ int wants_json(const struct options *options)
 
 bool format_exists(const struct options *options)
 {
+	char names[256] = "";
+
 	if (!options->format || amon_format_find(options->format))
 		return true;
-	complain(0, "no format `%s`; there are table, json and jsonl", options->format);
+	for (const struct amon_format *format = amon_formats; format->name; format++) {
+		strcat(names, format == amon_formats ? "" : format[1].name ? ", " : " and ");
+		strcat(names, format->name);
+	}
+	complain(0, "no format `%s`; there are %s", options->format, names);
 	return false;
-}
-
-const struct amon_format *choose_format(const struct options *options, FILE *to, bool many)
-{
-	if (options->format)
-		return amon_format_find(options->format);
-	return amon_format_find(isatty(fileno(to)) ? "table" : many ? "jsonl" : "json");
 }
 
 struct amon_format_options format_options(const struct options *options, FILE *to)

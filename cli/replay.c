@@ -9,11 +9,8 @@
 #include "runtime/kernel.h"
 
 struct sink {
-	const struct amon_format *format;
-	struct amon_format_options format_options;
-	FILE *out;
+	struct documents documents;
 	bool shows_progress;
-	int error; /* of writing */
 };
 
 static int write_window(const struct amon_document *document, void *data)
@@ -22,8 +19,7 @@ static int write_window(const struct amon_document *document, void *data)
 
 	if (sink->shows_progress)
 		fputs("\r\033[K", stderr);
-	sink->error = sink->format->write(document, sink->out, &sink->format_options);
-	return sink->error;
+	return documents_write(&sink->documents, document);
 }
 
 static void show_progress(uint64_t done, uint64_t total, void *data)
@@ -41,16 +37,15 @@ static int replay(const struct options *options, const struct compilation *c, co
 	struct amon_load_options load = { .replay = true };
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
 	struct amon_failure failure = { .message = "" };
-	struct sink sink = { .out = open_output(options) };
+	struct sink sink = { .shows_progress = isatty(STDERR_FILENO) && !options->quiet };
 	struct amon_replay_options replay_options = { write_window, &sink, show_progress, options->local,
 		                                      options->local_count };
 	int error, status;
 
-	if (!sink.out)
-		return EXIT_FAILED;
-	sink.format = choose_format(options, sink.out, c->exports->window != 0);
-	sink.format_options = format_options(options, sink.out);
-	sink.shows_progress = isatty(STDERR_FILENO) && !options->quiet;
+	status = documents_open(&sink.documents, options, c->exports,
+	                        c->exports->window ? DOCUMENTS_SEVERAL : DOCUMENTS_ONE);
+	if (status)
+		return status;
 	error = amon_kernel_check(&failure);
 	if (!error)
 		error = load_probe(options, c, &load, &loaded, &failure);
@@ -60,8 +55,8 @@ static int replay(const struct options *options, const struct compilation *c, co
 		fputs("\r\033[K", stderr);
 	if (loaded && error == -EACCES) /* a file that may not be read: nothing of the kernel's */
 		error = -EIO;
-	status = close_output(options, sink.out, sink.error);
-	return error && !sink.error ? report_failure(options, c, error, &failure) : status;
+	status = documents_close(&sink.documents);
+	return error && !sink.documents.error ? report_failure(options, c, error, &failure) : status;
 }
 
 int command_replay(struct options *options)

@@ -17,12 +17,10 @@ struct session {
 	const struct amon_exports *exports;
 	const struct amon_loaded *loaded;
 	const struct amon_attached *attached;
-	const struct amon_format *format;
-	FILE *out;
+	struct documents documents;
 	uint64_t interval, read; /* so many times */
 	sigset_t calm; /* the signals that are blocked while nothing is to be left half done: none of those that end a
 	                  run */
-	int write_error;
 };
 
 /* --- the signals that end a run */
@@ -54,13 +52,13 @@ static void catch_signals(struct session *s)
 /* Writes with the signals let through, so that one ends a write that nobody reads. */
 static int write_document(struct session *s, const struct amon_document *document)
 {
-	struct amon_format_options options = format_options(s->options, s->out);
 	sigset_t blocked;
+	int error;
 
 	sigprocmask(SIG_SETMASK, &s->calm, &blocked);
-	s->write_error = s->format->write(document, s->out, &options);
+	error = documents_write(&s->documents, document);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	return s->write_error;
+	return error;
 }
 
 /* --- reading */
@@ -181,10 +179,9 @@ static int run(const struct options *options, const struct compilation *c)
 	struct session s = { .options = options, .exports = c->exports };
 	int error, status;
 
-	s.out = open_output(options);
-	if (!s.out)
-		return EXIT_FAILED;
-	s.format = choose_format(options, s.out, true);
+	status = documents_open(&s.documents, options, c->exports, DOCUMENTS_LIVE);
+	if (status)
+		return status;
 	s.interval = options->interval ? options->interval : c->exports->window ? c->exports->window : SECOND;
 	load.announces = s.interval < SECOND;
 	error = amon_kernel_check(&failure);
@@ -195,8 +192,8 @@ static int run(const struct options *options, const struct compilation *c)
 	s.loaded = loaded;
 	if (!error && !options->dry_run)
 		error = attached_session(&s, loaded, &failure);
-	status = close_output(options, s.out, s.write_error);
-	return error && !s.write_error ? report_failure(options, c, error, &failure) : status;
+	status = documents_close(&s.documents);
+	return error && !s.documents.error ? report_failure(options, c, error, &failure) : status;
 }
 
 int command_run(struct options *options)

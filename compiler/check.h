@@ -16,9 +16,11 @@
 #define AMON_MAX_SECTION_METRICS 1024
 #define AMON_MAX_TABLE_METRICS   256
 #define AMON_MAX_KEY             64
+#define AMON_MAX_EVENT           256
 #define AMON_MAX_RECORD          16384
 #define AMON_MAX_SIZE            (1u << 28)
 #define AMON_DEFAULT_SIZE        65536
+#define AMON_DEFAULT_EVENTS      4096
 /* Of one expression, its lets written out. */
 #define AMON_MAX_NODES 4096
 #define AMON_MAX_DEPTH 1000
@@ -123,8 +125,10 @@ struct amon_columns {
 	uint32_t count;
 };
 
+/** A table, or `events`: then each packet that it selects is a row of its own, and has keys alone. */
 struct amon_table {
 	const char *name, *help;
+	bool events;
 	struct amon_span span; /* head */
 	struct amon_columns keys, metrics,
 	        derives;          /* each in the order of the spec; `order` is a column's place among all */

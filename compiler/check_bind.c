@@ -44,9 +44,8 @@ static const char *const later[] = {
 	[AMON_STATEMENT_LEVEL] = "`level` comes",         [AMON_STATEMENT_FEATURE] = "`feature` comes",
 	[AMON_STATEMENT_IMPORT] = "`import` comes",       [AMON_STATEMENT_USE] = "`use` comes",
 	[AMON_STATEMENT_STATE] = "`state` comes",         [AMON_STATEMENT_METRIC] = "a fold comes",
-	[AMON_STATEMENT_TABLE] = "`private` tables come", [AMON_STATEMENT_EVENTS] = "`events` come",
-	[AMON_STATEMENT_SOURCE] = "`source` comes",       [AMON_STATEMENT_SAMPLE] = "`sample` comes",
-	[AMON_STATEMENT_LIMIT] = "`limit` comes",
+	[AMON_STATEMENT_TABLE] = "`private` tables come", [AMON_STATEMENT_SOURCE] = "`source` comes",
+	[AMON_STATEMENT_SAMPLE] = "`sample` comes",       [AMON_STATEMENT_LIMIT] = "`limit` comes",
 };
 
 static void bind_later(struct check *check, struct block *block, const struct amon_statement *statement)
@@ -157,6 +156,17 @@ static void bind_table(struct check *check, struct block *block, const struct am
 	name->inside->derives = &name->inside->table->derives;
 }
 
+static void bind_events(struct check *check, struct block *block, const struct amon_statement *statement)
+{
+	struct name *name = check_name_define(check, block, NAME_EVENTS, statement->name, statement);
+
+	name->inside = check_block_new(check, block, statement);
+	name->inside->section = block->section;
+	name->inside->table = table_new(check, block->section, statement);
+	name->inside->table->events = true;
+	name->inside->table->size = AMON_DEFAULT_EVENTS;
+}
+
 static struct amon_section *section_new(struct check *check, const struct amon_statement *statement)
 {
 	struct amon_section *section = amon_new(check->arena, struct amon_section);
@@ -191,7 +201,7 @@ static binder *const binders[] = {
 	[AMON_STATEMENT_USE] = bind_use,         [AMON_STATEMENT_LET] = bind_let,
 	[AMON_STATEMENT_PARAM] = bind_let,       [AMON_STATEMENT_METRIC] = bind_metric,
 	[AMON_STATEMENT_STATE] = bind_state,     [AMON_STATEMENT_DERIVE] = bind_derive,
-	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_later_name,
+	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_events,
 	[AMON_STATEMENT_SOURCE] = bind_source,   [AMON_STATEMENT_SAMPLE] = bind_later,
 	[AMON_STATEMENT_LIMIT] = bind_later,
 };

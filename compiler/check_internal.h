@@ -49,6 +49,7 @@ enum name_kind {
 	NAME_TABLE = 1 << 6,
 	NAME_SECTION = 1 << 7,
 	NAME_PROBE = 1 << 8,
+	NAME_EVENTS = 1 << 10,
 	NAME_LATER = 1 << 9, /* whatever else of a later version has a name */
 };
 #define NAME_COLUMNS (NAME_KEY | NAME_METRIC | NAME_DERIVE)

@@ -25,9 +25,9 @@ static const struct {
 	enum name_kind kind;
 	const char *text;
 } kind_names[] = {
-	{ NAME_LET, "let" },       { NAME_PARAM, "param" },   { NAME_STATE, "state" }, { NAME_KEY, "key" },
-	{ NAME_METRIC, "metric" }, { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" }, { NAME_SECTION, "section" },
-	{ NAME_PROBE, "probe" },   { NAME_LATER, "name" },
+	{ NAME_LET, "let" },         { NAME_PARAM, "param" },   { NAME_STATE, "state" }, { NAME_KEY, "key" },
+	{ NAME_METRIC, "metric" },   { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" }, { NAME_EVENTS, "events" },
+	{ NAME_SECTION, "section" }, { NAME_PROBE, "probe" },   { NAME_LATER, "name" },
 };
 
 static const char *kind_name(enum name_kind kind)
@@ -126,7 +126,7 @@ static void complain_taken(struct check *check, enum name_kind kind, struct amon
 	} else {
 		amon_error(check->diagnostics, name.span, "`%s` is defined twice", name.text);
 	}
-	amon_note(check->diagnostics, first->span, "the first is here, a %s", kind_name(first->kind));
+	amon_note(check->diagnostics, first->span, "the first is here: %s", kind_name(first->kind));
 }
 
 /* True where the name is the first of its block. */

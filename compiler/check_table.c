@@ -101,7 +101,9 @@ static bool check_key(struct check *check, struct name *name)
 	if (check_is_nothing(value))
 		return false;
 	if (check_is_constant(value)) {
-		amon_error(check->diagnostics, value->span, "a key is no constant: all packets would fall in one row");
+		amon_error(check->diagnostics, value->span,
+		           name->block->table->events ? "a constant is the same in every event"
+		                                      : "a key is no constant: all packets would fall in one row");
 		return false;
 	}
 	column->value = value;
@@ -137,9 +139,10 @@ static void check_keys(struct check *check, struct block *block)
 		if (name->column->type.base == AMON_BASE_NET)
 			version = 1;
 	}
-	if (width + version > AMON_MAX_KEY)
-		amon_error(check->diagnostics, keys_span(block), "a table's key is at most %d bytes, not %u",
-		           AMON_MAX_KEY, width + version);
+	uint32_t most = block->table->events ? AMON_MAX_EVENT : AMON_MAX_KEY;
+	if (width + version > most)
+		amon_error(check->diagnostics, keys_span(block), "%s at most %u bytes, not %u",
+		           block->table->events ? "an event is" : "a table's key is", most, width + version);
 }
 
 /* --- attributes */
@@ -208,10 +211,28 @@ static bool has_metric(const struct block *block)
 	return false;
 }
 
+/* Each is read once, and those of a window are read together where other things of the section are. */
+static void check_events(struct check *check, struct block *block)
+{
+	const struct amon_attributes *attributes = &block->statement->attributes;
+
+	check_keys(check, block);
+	read_size(check, block, attributes->size);
+	read_where(check, block, attributes->where);
+	block->table->overflow = AMON_OVERFLOW_DROP;
+	block->table->timing = (struct amon_timing){ block->section->timing.snapshot, true };
+	if (attributes->as.text)
+		check_later(check, attributes->as.span, "`as` behind events comes");
+}
+
 void check_table(struct check *check, struct block *block)
 {
 	struct amon_table *table = block->table;
 
+	if (table->events) {
+		check_events(check, block);
+		return;
+	}
 	check_lets(check, block);
 	check_keys(check, block);
 	read_attributes(check, block);

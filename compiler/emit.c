@@ -20,8 +20,9 @@ static const struct {
 	  "long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags)", 2 },
 	{ "bpf_ktime_get_ns", "__u64 (*bpf_ktime_get_ns)(void)", 5 },
 	{ "bpf_get_smp_processor_id", "__u32 (*bpf_get_smp_processor_id)(void)", 8 },
-	{ "bpf_tail_call", "long (*bpf_tail_call)(void *ctx, void *programs, __u32 index)", 12 },
 	{ "bpf_skb_load_bytes", "long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size)", 26 },
+	{ "bpf_ringbuf_reserve", "void *(*bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags)", 131 },
+	{ "bpf_ringbuf_submit", "void (*bpf_ringbuf_submit)(void *data, __u64 flags)", 132 },
 	{ "bpf_ktime_get_coarse_ns", "__u64 (*bpf_ktime_get_coarse_ns)(void)", 160 },
 	{ "bpf_xdp_get_buff_len", "__u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp)", 188 },
 	{ "bpf_xdp_load_bytes", "long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size)", 189 },
@@ -30,10 +31,11 @@ static const struct {
 static const struct {
 	const char *name, *definition;
 } constants[] = {
-	{ "BPF_MAP_TYPE_PROG_ARRAY", "BPF_MAP_TYPE_PROG_ARRAY = 3" },
 	{ "BPF_MAP_TYPE_PERCPU_HASH", "BPF_MAP_TYPE_PERCPU_HASH = 5" },
 	{ "BPF_MAP_TYPE_PERCPU_ARRAY", "BPF_MAP_TYPE_PERCPU_ARRAY = 6" },
+	{ "BPF_MAP_TYPE_RINGBUF", "BPF_MAP_TYPE_RINGBUF = 27" },
 	{ "BPF_NOEXIST", "BPF_NOEXIST = 1" },
+	{ "BPF_RB_NO_WAKEUP", "BPF_RB_NO_WAKEUP = 1" },
 	{ "-E2BIG", "E2BIG = 7" },
 	{ "-ENOMEM", "ENOMEM = 12" },
 	{ "-EBUSY", "EBUSY = 16" },

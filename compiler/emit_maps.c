@@ -47,6 +47,9 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 		            table->laid_out[i]->member);
 	if (table->version != UINT32_MAX)
 		emit_member(e->out, "__u8", "net_version");
+	for (uint32_t i = 0; i < table->key_count; i++)
+		if (table->keys[i].has)
+			emit_member(e->out, "__u8", table->keys[i].has);
 	if (table->key_size > table->key_used)
 		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
 	fprintf(e->out, "};\n\n");
@@ -57,6 +60,13 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	const char *row = amon_arena_printf(e->arena, "struct %s", table->record.tag);
 
 	write_key_struct(e, table);
+	if (table->table->events) {
+		fprintf(e->out,
+		        "struct {\n\t__uint(type, BPF_MAP_TYPE_RINGBUF);\n\t__uint(max_entries, %u);\n} %s "
+		        "SEC(\".maps\");\n\n",
+		        table->ring_size, table->map);
+		return;
+	}
 	fprintf(e->out, "struct %s {\n", table->record.tag);
 	write_record_members(e->out, &table->record);
 	if (!table->record.metric_count)

@@ -125,11 +125,10 @@ static void write_ledger(struct amon_writer *w, const struct amon_plan_section *
 
 /* --- tables */
 
-static void write_key_part(struct amon_writer *w, const struct amon_plan_key *key, struct amon_c text)
+static void write_key_part(struct amon_writer *w, const char *record, const struct amon_plan_key *key,
+                           struct amon_c text)
 {
-	const char *to = amon_arena_printf(w->arena, "key.%s", key->member);
-
-	emit_copy(w, to, key->size, text);
+	emit_copy(w, amon_arena_printf(w->arena, "%s%s", record, key->member), key->size, text);
 }
 
 /* Fills the key; a packet without one makes no row. */
@@ -164,10 +163,60 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 			amon_write(w, "if (%s)\n\t\tkey.%s = %s;\n", values[i].when.text, table->keys[i].member,
 			           values[i].value.text);
 		else
-			write_key_part(w, &table->keys[i], values[i].value);
+			write_key_part(w, "key.", &table->keys[i], values[i].value);
 	}
 	if (table->version != UINT32_MAX)
 		amon_write(w, "key.net_version = p->net_version;\n");
+}
+
+/* One field of an event. */
+static void write_event_part(struct amon_writer *w, const struct amon_plan_key *key)
+{
+	struct amon_c_value value = amon_c_value(w, key->column->value);
+	struct lines lines;
+	struct amon_writer inner = emit_open_lines(w, &lines);
+
+	write_key_part(&inner, "event->", key, value.value);
+	if (key->has)
+		amon_write(&inner, "event->%s = 1;\n", key->has);
+	emit_close_lines(w, &inner, value.when, &lines);
+}
+
+/* Each packet is a row of its own, in a ring that the next read takes. */
+static void write_events_function(struct emitter *e, const struct amon_plan_section *section,
+                                  const struct amon_plan_table *table)
+{
+	unsigned int temporaries;
+	struct amon_writer w = begin_body(e, &temporaries);
+
+	emit_comment(e->arena, e->out, 0, "", table->table->span);
+	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function,
+	        section->weighted ? "_once" : "", packet_type(section), table->part->record.tag);
+	amon_write(&w, "struct %s *event;\n\n", table->key_tag);
+	if (section->shared)
+		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
+	learn_section(&w, section->section);
+	write_where(&w, section, table->table->where);
+	write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
+	emit_mark(e->out, table->table->span);
+	amon_write(&w, "event = bpf_ringbuf_reserve(&%s, sizeof(*event), 0);\n", table->map);
+	amon_write(&w, "if (!event) {\n");
+	w.indent++;
+	write_ledger(&w, section, table->counters[AMON_LEDGER_FULL]);
+	write_leave(&w, section);
+	w.indent--;
+	amon_write(&w, "}\n");
+	amon_write(&w, "__builtin_memset(event, 0, sizeof(*event));\n");
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(e->out, table->keys[i].column->span);
+		write_event_part(&w, &table->keys[i]);
+	}
+	emit_mark(e->out, table->table->span);
+	if (table->version != UINT32_MAX)
+		amon_write(&w, "event->net_version = p->net_version;\n");
+	amon_write(&w, "bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);\n");
+	write_ledger(&w, section, table->counters[AMON_LEDGER_IN_ROWS]);
+	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
 /* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
@@ -336,7 +385,7 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 		call_overflow_functions(&w, part_function(e, section, &section->parts[i]), more[i], s.record);
 	}
 	for (uint32_t i = 0; i < section->table_count; i++)
-		if (!once || section->tables[i].once)
+		if (section->tables[i].table->events ? once == section->weighted : !once || section->tables[i].once)
 			amon_write(&w, "%s%s(p, %s);\n", section->tables[i].function, once ? "_once" : "",
 			           section->tables[i].part->pointer);
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
@@ -345,6 +394,10 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 void emit_section(struct emitter *e, const struct amon_plan_section *section)
 {
 	for (uint32_t i = 0; i < section->table_count; i++) {
+		if (section->tables[i].table->events) {
+			write_events_function(e, section, &section->tables[i]);
+			continue;
+		}
 		write_table_function(e, section, &section->tables[i], false);
 		if (section->weighted && section->tables[i].once)
 			write_table_function(e, section, &section->tables[i], true);

@@ -55,6 +55,7 @@ struct amon_export_value {
 struct amon_export_table {
 	const char *name, *help;
 	const char *map; /* PERCPU_HASH: key, record */
+	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
 	uint32_t key_size, record_size, size;
 	bool twice; /* each clone has its own maps */
 	bool reset; /* a read returns what came since the last */

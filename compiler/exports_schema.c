@@ -206,6 +206,7 @@ static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, name, "name"),
 	TEXT(struct amon_export_table, help, "help"),
 	TEXT(struct amon_export_table, map, "map"),
+	BOOL(struct amon_export_table, events, "events"),
 	U32(struct amon_export_table, key_size, "key_size"),
 	U32(struct amon_export_table, record_size, "record_size"),
 	U32(struct amon_export_table, size, "size"),

@@ -173,7 +173,9 @@ static bool column_is_sound(struct validation *validation, const struct amon_exp
 		return column->value || refuse(validation, column->name, "has no expression");
 	if (column->kind == AMON_COLUMN_METRIC)
 		return metric_is_sound(validation, column, record_size);
-	return key_fits(column, key_size) || refuse(validation, column->name, "lies outside its key");
+	return (key_fits(column, key_size) &&
+	        (column->layout.has == UINT32_MAX || fits(column->layout.has, 1, key_size))) ||
+	       refuse(validation, column->name, "lies outside its key");
 }
 
 /* --- expressions */
@@ -374,12 +376,15 @@ static bool keys_lie_apart(struct validation *validation, const struct amon_expo
 static bool table_is_sound(struct validation *validation, const struct amon_export_section *section,
                            const struct amon_export_table *table, const struct list *list)
 {
+	/* an event has a byte more for each field that may be absent, at most one for each of its bytes */
+	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : AMON_MAX_KEY;
+
 	if (!*table->map)
 		return refuse(validation, table->name, "has no map");
 	if (!sizes_are_sound(validation, table->name, table->record_size) ||
 	    !table_counters_fit(validation, section, table))
 		return false;
-	if (!table->key_size || table->key_size > AMON_MAX_KEY || table->key_count > table->column_count)
+	if (!table->key_size || table->key_size > key_most || table->key_count > table->column_count)
 		return refuse(validation, table->name, "has a key of no such size");
 	if (table->top && (table->top_by < 0 || (uint32_t)table->top_by >= table->column_count))
 		return refuse(validation, table->name, "is sorted by a column that it does not have");

@@ -467,6 +467,15 @@ static void check_record(const struct amon_plan_record *record, struct amon_span
 
 /* --- keys */
 
+/* Some packet may have no value there. */
+static bool may_be_absent(const struct amon_value *value)
+{
+	if (value->kind == AMON_VALUE_FIELD)
+		return value->field->layers != 0;
+	/* a condition always has a value; what else is computed may rest on something absent */
+	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
+}
+
 static uint32_t key_size(const struct amon_value *value)
 {
 	uint8_t bits = value->type.bits;
@@ -543,20 +552,16 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 				alignment = a > alignment ? a : alignment;
 			}
 	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
+	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
+		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
+			table->keys[i].has = prefixed(&names, "has_", table->keys[i].member);
+			table->keys[i].has_offset = place(&offset, 1, 1);
+		}
 	table->key_used = offset;
 	table->key_size = align_to(offset, alignment);
 }
 
 /* --- sections */
-
-/* Some packet may have no value there. */
-static bool may_be_absent(const struct amon_value *value)
-{
-	if (value->kind == AMON_VALUE_FIELD)
-		return value->field->layers != 0;
-	/* a condition always has a value; what else is computed may rest on something absent */
-	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
-}
 
 static bool misses_key(const struct amon_plan_table *table)
 {
@@ -577,6 +582,9 @@ static void plan_counters(struct amon_plan *plan, struct amon_plan_table *table,
 		             : i == AMON_LEDGER_NO_KEY ? misses_key(table)
 		                                       : i < AMON_LEDGER_OTHER || !other;
 
+		/* an event is noted, or finds no room */
+		if (table->table->events ? i == AMON_LEDGER_NO_KEY || i > AMON_LEDGER_FULL : false)
+			there = false;
 		if (!there)
 			continue;
 		table->counters[i] =
@@ -593,26 +601,44 @@ static bool columns_once(const struct amon_columns *columns)
 	return false;
 }
 
+/* A table's reset is done by the swap. Events are taken out by the read. */
+static bool is_twice(const struct amon_table *table)
+{
+	return table->timing.snapshot || (table->timing.reset && !table->events);
+}
+
+/* The kernel wants a power of two of pages, which have up to 16 KiB, puts 8 bytes before each event, and
+ * never fills a ring to the last byte. */
+static uint32_t ring_size(uint32_t events, uint32_t size)
+{
+	uint64_t bytes = (uint64_t)events * (8 + align_to(size, 8)), ring = 16384;
+
+	while (ring <= bytes && ring < 1u << 31)
+		ring *= 2;
+	return (uint32_t)ring;
+}
+
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
                        struct names *globals, struct amon_diagnostics *diagnostics)
 {
 	const char *base = amon_arena_printf(plan->arena, "%s_%s", section->section->name, table->table->name);
 	struct names members = { .arena = plan->arena };
 
-	table->function = prefixed(globals, "count_", base);
-	table->map = unique(globals, amon_arena_printf(plan->arena, "%s_rows", base));
-	table->key_tag = unique(globals, amon_arena_printf(plan->arena, "%s_key", base));
+	table->function = prefixed(globals, table->table->events ? "note_" : "count_", base);
+	table->map = unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
+	table->key_tag =
+	        unique(globals, amon_arena_printf(plan->arena, "%s_%s", base, table->table->events ? "event" : "key"));
 	table->record.tag = unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
 	plan->map_count++;
 	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
 		table->other_map = unique(globals, amon_arena_printf(plan->arena, "%s_other", base));
 		plan->map_count++;
 	}
-	table->once = columns_once(&table->table->metrics);
-	/* a table's reset is done by the swap */
-	table->twice = table->table->timing.snapshot || table->table->timing.reset;
+	table->once = table->table->events || columns_once(&table->table->metrics);
+	table->twice = is_twice(table->table);
 	section->once |= table->once;
 	plan_keys(plan, table);
+	table->ring_size = ring_size(table->table->size, table->key_size);
 	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 }
@@ -665,7 +691,7 @@ static void plan_parts(struct amon_plan *plan, struct amon_plan_section *section
 	for (const struct amon_column *c = checked->metrics.first; c; c = c->next)
 		some[c->timing.snapshot] = true;
 	for (const struct amon_table *table = checked->tables; table; table = table->next)
-		some[table->timing.snapshot || table->timing.reset] = true;
+		some[is_twice(table)] = true;
 	for (int twice = 1; twice >= 0; twice--) {
 		struct amon_plan_part *part = &section->parts[section->part_count];
 		const char *suffix = section->part_count ? "totals" : "metrics";

@@ -67,8 +67,8 @@ struct amon_plan_record {
 
 struct amon_plan_key {
 	const struct amon_column *column;
-	const char *member;
-	uint32_t offset, size;
+	const char *member, *has; /* `has`: of an event, where it may have no value; else NULL */
+	uint32_t offset, size, has_offset;
 };
 
 enum amon_ledger {
@@ -89,7 +89,8 @@ struct amon_plan_table {
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */
 	uint32_t key_count, key_size, key_used;
-	uint32_t version; /* offset of the key's version byte; UINT32_MAX: no NET part */
+	uint32_t ring_size; /* bytes, of events */
+	uint32_t version;   /* offset of the key's version byte; UINT32_MAX: no NET part */
 	struct amon_plan_record record;
 	const char *counters[AMON_LEDGER_COUNT]; /* members of the section's record; NULL: cannot happen */
 	uint32_t counter_offsets[AMON_LEDGER_COUNT];

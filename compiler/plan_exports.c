@@ -191,6 +191,8 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 	if (place->key) {
 		to->layout.value = place->key->offset;
 		to->layout.value_size = place->key->size;
+		if (place->key->has)
+			to->layout.has = place->key->has_offset;
 		if (column->value->type.base == AMON_BASE_NET)
 			to->layout.version = version;
 	}
@@ -241,6 +243,7 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.name = checked->name,
 		.help = or_empty(checked->help),
 		.map = table->map,
+		.events = checked->events,
 		.key_size = table->key_size,
 		.record_size = table->record.size,
 		.size = checked->size,

@@ -9,5 +9,7 @@ struct amon_text {
 
 /** bpf-templates/, ended by a NULL name. */
 extern const struct amon_text amon_templates[];
+/** schemas/, likewise. */
+extern const struct amon_text amon_schemas[];
 
 #endif

@@ -96,62 +96,80 @@ static struct amon_cell rate_cell(const struct amon_evaluation *evaluation, cons
 	return real_cell(convert(column, number_of(&left)) / number_of(&right));
 }
 
-/* --- histograms */
+/* --- histograms: their edges are made once, their counts for each row */
 
-static uint32_t count_buckets(const struct amon_export_column *column, const void *record)
+static bool is_histogram(const struct amon_export_column *column)
 {
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < column->layout.bucket_count; i++)
-		count += amon_metric_bucket(column, record, i) != 0;
-	return count;
+	return column->kind == AMON_COLUMN_METRIC && column->aggregation->finish == AMON_FINISH_HISTOGRAM;
 }
 
-static struct amon_bucket_cell bucket_cell(const struct amon_export_column *column, bool is_signed, uint32_t index,
-                                           uint64_t count)
+static void init_bucket(const struct amon_export_column *column, bool is_signed, uint32_t index,
+                        struct amon_bucket_cell *bucket)
 {
-	struct amon_bucket_cell cell = { .count = count };
-
-	cell.last = !amon_bucket_edge(&column->buckets, index, &cell.le);
-	cell.le_real = (double)convert(column, is_signed ? (long double)(int64_t)cell.le : (long double)cell.le);
-	return cell;
+	bucket->last = !amon_bucket_edge(&column->buckets, index, &bucket->le);
+	bucket->le_real =
+	        (double)convert(column, is_signed ? (long double)(int64_t)bucket->le : (long double)bucket->le);
 }
 
-static struct amon_histogram_cell *histogram_cell(struct amon_arena *arena, const struct amon_export_column *column,
-                                                  const void *record)
+static struct amon_histogram_cell *new_histogram(struct amon_arena *arena, const struct amon_export_column *column)
 {
 	struct amon_histogram_cell *cell = amon_new(arena, struct amon_histogram_cell);
-	struct amon_result sum = amon_metric_result(column, record, AMON_MEMBER_SUM);
-	uint32_t buckets = count_buckets(column, record);
 
 	cell->sum = amon_new(arena, struct amon_cell);
-	*cell->sum = number_cell(column, &sum);
 	cell->converted = converts(column);
 	cell->is_signed = column->buckets.kind == AMON_BUCKETS_LINEAR || column->buckets.kind == AMON_BUCKETS_EDGES;
-	cell->buckets = amon_new_array(arena, struct amon_bucket_cell, buckets);
-	for (uint32_t i = 0; i < column->layout.bucket_count; i++) {
-		uint64_t count = amon_metric_bucket(column, record, i);
-
-		if (count)
-			cell->buckets[cell->bucket_count++] = bucket_cell(column, cell->is_signed, i, count);
-		cell->count += count;
-	}
+	cell->bucket_count = column->layout.bucket_count;
+	cell->buckets = amon_new_array(arena, struct amon_bucket_cell, cell->bucket_count);
+	for (uint32_t i = 0; i < cell->bucket_count; i++)
+		init_bucket(column, cell->is_signed, i, &cell->buckets[i]);
 	return cell;
 }
 
-struct amon_cell amon_cell_of(struct amon_document *document, const struct amon_evaluation *evaluation,
-                              struct amon_row *row, uint32_t column)
+static void fill_histogram(const struct amon_export_column *column, const void *record,
+                           struct amon_histogram_cell *cell)
+{
+	struct amon_result sum = amon_metric_result(column, record, AMON_MEMBER_SUM);
+
+	*cell->sum = number_cell(column, &sum);
+	cell->count = 0;
+	for (uint32_t i = 0; i < cell->bucket_count; i++) {
+		cell->buckets[i].count = amon_metric_bucket(column, record, i);
+		cell->count += cell->buckets[i].count;
+	}
+}
+
+/* --- blocks */
+
+struct amon_cell *amon_cells_new(struct amon_arena *arena, const struct amon_export_column *columns, uint32_t count)
+{
+	struct amon_cell *cells = amon_new_array(arena, struct amon_cell, count);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (is_histogram(&columns[i]))
+			cells[i] = (struct amon_cell){
+				.kind = AMON_CELL_HISTOGRAM,
+				.histogram = new_histogram(arena, &columns[i]),
+			};
+	return cells;
+}
+
+static struct amon_cell cell_of(const struct amon_document *document, const struct amon_evaluation *evaluation,
+                                struct amon_row *row, uint32_t column)
 {
 	const struct amon_export_column *exported = &row->columns[column];
-	struct amon_result result;
+	struct amon_result result = amon_row_result(evaluation, row, column);
 
-	if (exported->kind == AMON_COLUMN_METRIC && exported->aggregation->finish == AMON_FINISH_HISTOGRAM)
-		return (struct amon_cell){
-			.kind = AMON_CELL_HISTOGRAM,
-			.histogram = histogram_cell(document->arena, exported, row->record),
-		};
-	result = amon_row_result(evaluation, row, column);
 	if (result.kind == AMON_RESULT_REAL && is_rate(exported))
 		return rate_cell(evaluation, exported);
 	return result_cell(document, exported, &result);
+}
+
+void amon_cells_fill(const struct amon_document *document, const struct amon_evaluation *evaluation,
+                     struct amon_row *row, uint32_t first, uint32_t count, struct amon_cell *cells)
+{
+	for (uint32_t i = first; i < first + count; i++)
+		if (is_histogram(&row->columns[i]))
+			fill_histogram(&row->columns[i], row->record, cells[i].histogram);
+		else
+			cells[i] = cell_of(document, evaluation, row, i);
 }

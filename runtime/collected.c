@@ -148,7 +148,7 @@ static size_t put_key(uint8_t *ordered, const struct amon_export_table *table, c
 	return (size_t)(at - ordered);
 }
 
-static int compare_keys(const struct amon_export_table *table, const uint8_t *a, const uint8_t *b)
+int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b)
 {
 	uint8_t x[ORDERED_MAX], y[ORDERED_MAX];
 	size_t length = put_key(x, table, a);
@@ -287,7 +287,7 @@ static void merge_alike(const struct amon_export_table *table, struct amon_colle
 	uint64_t last = 0;
 
 	for (uint64_t i = 1; i < rows->row_count; i++) {
-		if (compare_keys(table, rows->keys + last * table->key_size, rows->keys + i * table->key_size))
+		if (amon_compare_keys(table, rows->keys + last * table->key_size, rows->keys + i * table->key_size))
 			move_row(table, rows, ++last, i);
 		else
 			amon_merge_columns(table->columns, table->column_count,
@@ -302,7 +302,7 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 	struct order order = { 0 };
 	int error;
 
-	if (rows->row_count < 2)
+	if (rows->row_count < 2 || table->events)
 		return 0;
 	error = make_order(table, rows, &order);
 	rows->room = rows->row_count;
@@ -402,4 +402,37 @@ void amon_clear_section(const struct amon_export_section *section, void *record)
 	for (uint32_t i = 0; i < section->table_count; i++)
 		if (section->tables[i].reset)
 			clear_table_ledger(record, &section->tables[i]);
+}
+static int copy_table(const struct amon_export_table *table, const struct amon_collected_table *from,
+                      struct amon_collected_table *to)
+{
+	int error = 0;
+
+	for (uint64_t row = 0; !error && row < from->row_count; row++)
+		error = amon_collected_add(table, to, from->keys + row * table->key_size,
+		                           from->records + row * table->record_size);
+	if (from->other)
+		memcpy(to->other, from->other, table->record_size);
+	return error;
+}
+
+int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
+                        struct amon_collected **copy)
+{
+	struct amon_collected *made = amon_collected_new(exports);
+	int error = made ? 0 : -ENOMEM;
+
+	for (uint32_t s = 0; !error && s < exports->section_count; s++) {
+		const struct amon_export_section *section = &exports->sections[s];
+
+		memcpy(made->sections[s].record, collected->sections[s].record, section->record_size);
+		for (uint32_t t = 0; !error && t < section->table_count; t++)
+			error = copy_table(&section->tables[t], &collected->sections[s].tables[t],
+			                   &made->sections[s].tables[t]);
+	}
+	if (error)
+		amon_collected_free(made);
+	else
+		*copy = made;
+	return error;
 }

@@ -9,7 +9,7 @@
 
 static void add(struct amon_maps *maps, const char *name, bool twice)
 {
-	maps->maps[maps->count++] = (struct amon_map){ name, twice, { -1, -1 } };
+	maps->maps[maps->count++] = (struct amon_map){ name, twice, { -1, -1 }, { 0, 0 } };
 }
 
 static void add_section(struct amon_maps *maps, const struct amon_export_section *section)
@@ -48,13 +48,25 @@ void amon_maps_close(struct amon_maps *maps)
 	*maps = (struct amon_maps){ NULL, 0 };
 }
 
-int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone)
+static struct amon_map *find(const struct amon_maps *maps, const char *name)
 {
 	for (uint32_t i = 0; i < maps->count; i++)
-		if (!strcmp(maps->maps[i].name, name)) {
-			int fd = maps->maps[i].fds[maps->maps[i].twice ? clone : 0];
+		if (!strcmp(maps->maps[i].name, name))
+			return &maps->maps[i];
+	return NULL;
+}
 
-			return fd < 0 ? -ENOENT : fd;
-		}
-	return -ENOENT;
+int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone)
+{
+	const struct amon_map *map = find(maps, name);
+	int fd = map ? map->fds[map->twice ? clone : 0] : -1;
+
+	return fd < 0 ? -ENOENT : fd;
+}
+
+uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone)
+{
+	struct amon_map *map = find(maps, name);
+
+	return map ? &map->read[map->twice ? clone : 0] : NULL;
 }

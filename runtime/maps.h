@@ -11,7 +11,8 @@
 struct amon_map {
 	const char *name; /* the export table's */
 	bool twice;
-	int fds[AMON_CLONES]; /* owned; -1: none. Of a shared map the first alone */
+	int fds[AMON_CLONES];       /* owned; -1: none. Of a shared map the first alone */
+	uint64_t read[AMON_CLONES]; /* of events: how far they were read, and so may be taken */
 };
 
 struct amon_maps {
@@ -25,5 +26,7 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps);
 void amon_maps_close(struct amon_maps *maps);
 /** A clone's map by its name; a descriptor (borrowed), or -ENOENT. */
 int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone);
+/** Where it is noted how far a clone's events were read; NULL for no such map. */
+uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone);
 
 #endif

@@ -70,8 +70,11 @@ static struct amon_result address_result(const struct amon_export_column *column
 	return result;
 }
 
+/* An event may have no value there; a table's key always has. */
 struct amon_result amon_key_result(const struct amon_export_column *column, const void *key)
 {
+	if (column->layout.has != UINT32_MAX && !((const uint8_t *)key)[column->layout.has])
+		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, key);
 	return of_integer(amon_key_number(&column->layout, key));

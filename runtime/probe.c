@@ -207,6 +207,33 @@ static int note_maps(const struct amon_loaded *loaded, struct amon_failure *fail
 	return 0;
 }
 
+/* A replay reads once a batch, so that no event may be lost before: the ring holds one for each of its packets. */
+#define REPLAY_PACKETS 16384
+
+static int widen_ring(struct bpf_map *map, uint32_t event_size)
+{
+	uint32_t size = bpf_map__max_entries(map);
+
+	while (size < REPLAY_PACKETS * (uint64_t)(event_size + 16) && size < 1u << 30)
+		size *= 2;
+	return bpf_map__set_max_entries(map, size);
+}
+
+static int widen_rings(const struct amon_loaded *loaded)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < loaded->exports->section_count; i++)
+		for (uint32_t j = 0; j < loaded->exports->sections[i].table_count && !error; j++) {
+			const struct amon_export_table *table = &loaded->exports->sections[i].tables[j];
+			struct bpf_map *map = bpf_object__find_map_by_name(loaded->clones[0].object, table->map);
+
+			if (table->events && map)
+				error = widen_ring(map, table->key_size);
+		}
+	return error;
+}
+
 /* Loading */
 
 static int load_clone(const struct amon_loaded *loaded, const void *object, size_t size,
@@ -221,7 +248,9 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 	if (error)
 		return error;
 	set_constants(loaded, clone, &options->choice);
-	if (clone != loaded->clones)
+	if (loaded->replay)
+		error = widen_rings(loaded);
+	else if (clone != loaded->clones)
 		error = share_maps(loaded, clone);
 	if (!error)
 		error = bpf_object__load(clone->object);

@@ -122,7 +122,9 @@ void amon_reader_close(struct amon_reader *reader)
 	amon_close(&reader->control_map);
 	amon_close(&reader->baseline);
 	free(reader->totals);
+	amon_collected_free(reader->gathered);
 	reader->totals = NULL;
+	reader->gathered = NULL;
 }
 
 /* --- the swap */
@@ -293,7 +295,8 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	window->start = control->start[window->sequence & 1];
 	window->end = control->end;
 	window->clock_offset = (int64_t)(now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC));
-	error = read_clone(reader, window->sequence & 1, AMON_RESET | AMON_KEPT | AMON_SHARED, into, failure);
+	error = read_clone(reader, window->sequence & 1, AMON_RESET | AMON_KEPT | AMON_SHARED | AMON_EVENTS, into,
+	                   failure);
 	if (!error && reader->totals)
 		error = subtract_baseline(reader, window->sequence, into, failure);
 	return error;
@@ -331,12 +334,19 @@ static int write_baseline(const struct amon_reader *reader, uint64_t sequence)
 	return reader->totals ? bpf_map_update_elem(reader->baseline, &slot, reader->totals, BPF_ANY) : 0;
 }
 
+static int take_events(struct amon_reader *reader, struct amon_failure *failure)
+{
+	return amon_storage_reset(&reader->maps, reader->exports, 0, AMON_EVENTS, failure);
+}
+
 /* What does not swap goes on from here under the next number, at once: one store. */
-static int begin_next(struct amon_reader *reader)
+static int begin_next(struct amon_reader *reader, struct amon_failure *failure)
 {
 	uint64_t state = reader->control->state, sequence = SEQUENCE(state);
 	int error = write_baseline(reader, sequence + 1);
 
+	if (!error)
+		error = take_events(reader, failure);
 	if (!error)
 		set_state(reader, state_of(sequence + 1, AMON_PHASE_OPEN, PAIR(state)));
 	return error;
@@ -353,7 +363,9 @@ static int empty(struct amon_reader *reader, struct amon_failure *failure)
 			return error;
 		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_WRITTEN, PAIR(state)));
 	}
-	error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
+	error = take_events(reader, failure);
+	if (!error)
+		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
 	if (!error)
 		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_OPEN, PAIR(state)));
 	return error;
@@ -362,28 +374,39 @@ static int empty(struct amon_reader *reader, struct amon_failure *failure)
 int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 {
 	if (!is_doubled(reader))
-		return begin_next(reader);
+		return begin_next(reader, failure);
 	return PHASE(reader->control->state) == AMON_PHASE_OPEN ? 0 : empty(reader, failure);
 }
 
 /* --- a replay */
 
+int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *failure)
+{
+	int error = 0;
+
+	if (!reader->gathered)
+		reader->gathered = amon_collected_new(reader->exports);
+	if (!reader->gathered)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < reader->exports->section_count && !error; i++)
+		error = amon_storage_gather(&reader->maps, &reader->exports->sections[i],
+		                            &reader->gathered->sections[i], failure);
+	return error;
+}
+
 int amon_reader_replay(struct amon_reader *reader, struct amon_collected **result, struct amon_failure *failure)
 {
-	__attribute__((cleanup(amon_collected_cleanup))) struct amon_collected *collected =
-	        amon_collected_new(reader->exports);
-	int error;
+	int error = amon_reader_replay_events(reader, failure);
 
 	*result = NULL;
-	if (!collected)
-		return amon_fail(failure, -ENOMEM, "out of memory");
-	error = read_clone(reader, 0, AMON_RESET | AMON_KEPT | AMON_SHARED, collected, failure);
-	if (!error && sort_tables(reader->exports, collected))
+	if (!error)
+		error = read_clone(reader, 0, AMON_RESET | AMON_KEPT | AMON_SHARED, reader->gathered, failure);
+	if (!error && sort_tables(reader->exports, reader->gathered))
 		error = amon_fail(failure, -ENOMEM, "out of memory");
 	if (error)
 		return error;
-	*result = collected;
-	collected = NULL;
+	*result = reader->gathered;
+	reader->gathered = NULL;
 	return 0;
 }
 

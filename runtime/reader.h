@@ -31,6 +31,7 @@ struct amon_reader {
 	bool announces;  /* programs tell when they are inside, so that there is no need for a grace period */
 	int baseline;    /* an ARRAY of two section records, one behind the other, that only readers write; -1: none */
 	uint8_t *totals; /* the next one, once a window was cut */
+	struct amon_collected *gathered; /* in a replay: the events of the window so far */
 };
 
 /**
@@ -65,7 +66,11 @@ int amon_reader_wait(const struct amon_reader *reader);
 void amon_reader_set_pair(struct amon_reader *reader, unsigned int pair);
 unsigned int amon_reader_pair(const struct amon_reader *reader);
 
-/** In a replay, where nothing runs beside the reader: reads all, and empties what a reset empties. */
+/**
+ * In a replay, where nothing runs beside the reader: gathers events before their ring is full; reads all; empties what
+ * a reset empties, and opens the window of this number.
+ */
+int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *failure);
 int amon_reader_replay(struct amon_reader *reader, struct amon_collected **collected, struct amon_failure *failure);
 int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure);
 

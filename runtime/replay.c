@@ -26,6 +26,8 @@ static int flush(struct replay *replay)
 	const struct amon_replay_options *options = replay->options;
 	int error = amon_feeder_run(replay->feeder, replay->failure);
 
+	if (!error)
+		error = amon_reader_replay_events(replay->loaded->reader, replay->failure);
 	if (!error && options->progress)
 		options->progress(amon_capture_done(replay->capture), amon_capture_total(replay->capture),
 		                  options->data);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,60 +7,60 @@
 #include "compiler/arena.h"
 #include "storage.h"
 
-/* What making a document needs at hand. */
-struct making {
-	const struct amon_exports *exports;
-	const struct amon_collected *collected;
-	struct amon_document *document;
-	struct amon_evaluation evaluation;
-};
-
-/** A table and which of its rows are exported. */
-struct selection {
-	const struct amon_export_table *table;
-	const struct amon_collected_table *from;
-	struct amon_row row;
-	struct ranked *ranked; /* those that are exported, in their order */
-	uint64_t count;
-	bool *chosen; /* for each row of `from` */
-};
-
 /* A row and its place under `top`: long double holds every 64-bit integer. What is null comes last. */
 struct ranked {
 	long double rank;
 	uint64_t row;
 };
 
+/** A table as it was collected, and which of its rows are exported. */
+struct amon_selection {
+	const struct amon_document *document;
+	const struct amon_export_table *table;
+	const struct amon_collected_table *from;
+	struct amon_row row; /* that is turned to */
+	uint64_t at;
+	struct amon_cell *cells; /* its own */
+	struct ranked *top;      /* under `top`: the rows that are exported, in their order */
+	uint64_t top_count, top_room;
+};
+
 /* --- selection */
 
-static void turn_to(struct selection *selection, uint64_t row)
+static void turn_to(struct amon_selection *selection, uint64_t row)
 {
+	selection->at = row;
 	amon_row_set(&selection->row, selection->from->keys + row * selection->table->key_size,
 	             selection->from->records + row * selection->table->record_size);
 }
 
-static bool passes(struct making *making, const struct selection *selection)
+/* For expressions, whose names are those of the row turned to. */
+static const struct amon_evaluation *evaluation_of(struct amon_selection *selection)
 {
-	return !selection->table->having || amon_holds(amon_evaluate(&making->evaluation, selection->table->having));
+	selection->document->evaluation->row = &selection->row;
+	return selection->document->evaluation;
 }
 
-static long double rank_of(struct making *making, struct selection *selection)
+static bool passes(struct amon_selection *selection)
 {
-	struct amon_result result;
+	const struct amon_export_value *having = selection->table->having;
 
-	if (!selection->table->top)
-		return 0;
-	result = amon_row_result(&making->evaluation, &selection->row, (uint32_t)selection->table->top_by);
-	switch (result.kind) {
-	case AMON_RESULT_INTEGER:
-		return result.integer;
-	case AMON_RESULT_NATURAL:
-		return result.natural;
-	case AMON_RESULT_REAL:
-		return result.real;
-	default:
-		return -INFINITY;
-	}
+	return !having || amon_holds(amon_evaluate(evaluation_of(selection), having));
+}
+
+static struct ranked rank_of(struct amon_selection *selection)
+{
+	struct amon_result result =
+	        amon_row_result(evaluation_of(selection), &selection->row, (uint32_t)selection->table->top_by);
+	struct ranked ranked = { .rank = -INFINITY, .row = selection->at };
+
+	if (result.kind == AMON_RESULT_INTEGER)
+		ranked.rank = result.integer;
+	else if (result.kind == AMON_RESULT_NATURAL)
+		ranked.rank = result.natural;
+	else if (result.kind == AMON_RESULT_REAL)
+		ranked.rank = result.real;
+	return ranked;
 }
 
 /* Rows come in the order of their keys, which settles ties. */
@@ -94,198 +93,242 @@ static void sink(struct ranked *heap, uint64_t count, uint64_t at)
 	}
 }
 
-/* Leaves the first `top` rows, in order. A heap keeps them, with the last at its root, while the others pass by. */
-static void choose_top(struct selection *selection)
+/* A heap keeps the first N rows, with the last of them at its root, while the others pass by. */
+static void offer(struct amon_selection *selection, struct ranked candidate)
 {
-	struct ranked *ranked = selection->ranked;
-	uint64_t top = selection->table->top < selection->count ? selection->table->top : selection->count;
+	struct ranked *top = selection->top;
 
-	for (uint64_t i = top / 2; i-- > 0;)
-		sink(ranked, top, i);
-	for (uint64_t i = top; i < selection->count; i++) {
-		if (!is_before(&ranked[i], &ranked[0]))
-			continue;
-		ranked[0] = ranked[i];
-		sink(ranked, top, 0);
+	if (selection->top_count == selection->top_room) {
+		if (!is_before(&candidate, &top[0]))
+			return;
+		top[0] = candidate;
+		sink(top, selection->top_count, 0);
+		return;
 	}
-	qsort(ranked, top, sizeof(*ranked), compare_ranked);
-	selection->count = top;
+	top[selection->top_count++] = candidate;
+	if (selection->top_count == selection->top_room)
+		for (uint64_t i = selection->top_room / 2; i-- > 0;)
+			sink(top, selection->top_room, i);
 }
 
-static int select_rows(struct making *making, struct selection *selection)
+static void choose_top(struct amon_arena *arena, struct amon_selection *selection)
 {
-	uint64_t row_count = selection->from->row_count;
+	uint64_t top = selection->table->top, row_count = selection->from->row_count;
 
-	selection->ranked = reallocarray(NULL, row_count + 1, sizeof(*selection->ranked));
-	selection->chosen = calloc(row_count + 1, sizeof(*selection->chosen));
-	if (!selection->ranked || !selection->chosen)
-		return -ENOMEM;
+	selection->top_room = top < row_count ? top : row_count;
+	selection->top = amon_new_array(arena, struct ranked, selection->top_room);
 	for (uint64_t i = 0; i < row_count; i++) {
 		turn_to(selection, i);
-		if (passes(making, selection))
-			selection->ranked[selection->count++] = (struct ranked){ rank_of(making, selection), i };
+		if (passes(selection))
+			offer(selection, rank_of(selection));
 	}
-	if (selection->table->top)
-		choose_top(selection);
-	for (uint64_t i = 0; i < selection->count; i++)
-		selection->chosen[selection->ranked[i].row] = true;
-	return 0;
+	qsort(selection->top, selection->top_count, sizeof(*selection->top), compare_ranked);
 }
 
-/* --- cells */
-
-static void fill_cells(struct making *making, struct amon_row *row, struct amon_cell *cells)
+/* Of the row turned to. Ranks differ, so that the last row under `top` tells all that are from all that are not. */
+static bool is_exported(struct amon_selection *selection)
 {
-	for (uint32_t i = 0; i < row->count; i++)
-		cells[i] = amon_cell_of(making->document, &making->evaluation, row, i);
+	struct ranked ranked;
+
+	if (!passes(selection))
+		return false;
+	if (!selection->top)
+		return true;
+	ranked = rank_of(selection);
+	return !is_before(&selection->top[selection->top_count - 1], &ranked);
 }
 
-static struct amon_cell *new_cells(struct making *making, uint64_t rows, uint32_t columns)
+static uint64_t count_rows(struct amon_selection *selection)
 {
-	return amon_new_array(making->document->arena, struct amon_cell, rows * columns);
+	uint64_t count = 0;
+
+	if (selection->top)
+		return selection->top_count;
+	if (!selection->table->having)
+		return selection->from->row_count;
+	for (uint64_t i = 0; i < selection->from->row_count; i++) {
+		turn_to(selection, i);
+		count += passes(selection);
+	}
+	return count;
 }
+
+/* --- walking */
+
+bool amon_rows_next(const struct amon_table_rows *rows, uint64_t *place)
+{
+	struct amon_selection *selection = rows->selection;
+
+	if (selection->top) {
+		if (*place == selection->top_count)
+			return false;
+		turn_to(selection, selection->top[(*place)++].row);
+		return true;
+	}
+	while (*place < selection->from->row_count) {
+		turn_to(selection, (*place)++);
+		if (passes(selection))
+			return true;
+	}
+	return false;
+}
+
+const struct amon_cell *amon_row_cells(const struct amon_table_rows *rows, uint32_t first, uint32_t count)
+{
+	struct amon_selection *selection = rows->selection;
+
+	amon_cells_fill(selection->document, evaluation_of(selection), &selection->row, first, count, selection->cells);
+	return selection->cells;
+}
+
+const void *amon_row_key(const struct amon_table_rows *rows)
+{
+	return rows->selection->row.key;
+}
+
+const void *amon_row_record(const struct amon_table_rows *rows)
+{
+	return rows->selection->row.record;
+}
+
+/* --- tables */
 
 /* A row of its own, without keys. */
-static struct amon_cell *keyless_cells(struct making *making, struct selection *selection, const void *record)
+static const struct amon_cell *keyless_cells(struct amon_selection *selection, const void *record)
 {
-	struct amon_cell *cells = new_cells(making, 1, selection->table->column_count);
+	const struct amon_export_table *table = selection->table;
+	const struct amon_document *document = selection->document;
+	struct amon_cell *cells = amon_cells_new(document->arena, table->columns, table->column_count);
 
 	amon_row_set(&selection->row, NULL, record);
-	fill_cells(making, &selection->row, cells);
+	amon_cells_fill(document, evaluation_of(selection), &selection->row, 0, table->column_count, cells);
 	return cells;
 }
 
-static void fill_rows(struct making *making, struct selection *selection, struct amon_table_rows *into)
-{
-	uint32_t columns = selection->table->column_count;
-
-	into->row_count = selection->count;
-	into->cells = new_cells(making, selection->count, columns);
-	for (uint64_t i = 0; i < selection->count; i++) {
-		turn_to(selection, selection->ranked[i].row);
-		fill_cells(making, &selection->row, into->cells + i * columns);
-	}
-}
-
 /* What was left out, merged as CPUs are. */
-static void fill_rest(struct making *making, struct selection *selection, struct amon_table_rows *into)
+static void make_rest(struct amon_table_rows *into)
 {
-	const struct amon_export_table *table = selection->table;
+	const struct amon_export_table *table = into->table;
+	struct amon_selection *selection = into->selection;
 	void *merged;
 
-	into->left_out = selection->from->row_count - selection->count;
 	if (!into->left_out)
 		return;
-	merged = amon_arena_alloc(making->document->arena, table->record_size);
-	for (uint64_t i = 0; i < selection->from->row_count; i++)
-		if (!selection->chosen[i])
-			amon_merge_columns(table->columns, table->column_count, merged,
-			                   selection->from->records + i * table->record_size);
-	into->rest = keyless_cells(making, selection, merged);
+	merged = amon_arena_alloc(selection->document->arena, table->record_size);
+	for (uint64_t i = 0; i < selection->from->row_count; i++) {
+		turn_to(selection, i);
+		if (!is_exported(selection))
+			amon_merge_columns(table->columns, table->column_count, merged, selection->row.record);
+	}
+	amon_rows_set_rest(into, merged);
 }
 
-static void fill_other(struct making *making, struct selection *selection, const void *section_record,
-                       struct amon_table_rows *into)
+void amon_rows_set_rest(struct amon_table_rows *rows, const void *record)
+{
+	rows->rest_record = record;
+	rows->rest = keyless_cells(rows->selection, record);
+}
+
+static void make_other(const void *section_record, struct amon_table_rows *into)
 {
 	uint64_t packets;
 
-	if (!selection->table->other_map)
+	if (!into->table->other_map)
 		return;
-	memcpy(&packets, (const char *)section_record + selection->table->other, sizeof(packets));
-	if (packets)
-		into->other = keyless_cells(making, selection, selection->from->other);
+	memcpy(&packets, (const char *)section_record + into->table->other, sizeof(packets));
+	if (!packets)
+		return;
+	into->other_record = into->selection->from->other;
+	into->other = keyless_cells(into->selection, into->other_record);
 }
 
-static int make_table(struct making *making, const struct amon_export_table *table,
-                      const struct amon_collected_table *from, const void *section_record, struct amon_table_rows *into)
+static void make_table(const struct amon_document *document, const struct amon_export_table *table,
+                       const struct amon_collected_table *from, const void *section_record,
+                       struct amon_table_rows *into)
 {
-	struct selection selection = { .table = table, .from = from };
-	int error;
+	struct amon_selection *selection = amon_new(document->arena, struct amon_selection);
 
-	into->table = table;
-	amon_row_init(making->document->arena, &selection.row, table->columns, table->column_count);
-	making->evaluation.row = &selection.row;
-	error = select_rows(making, &selection);
-	if (!error) {
-		fill_rows(making, &selection, into);
-		fill_rest(making, &selection, into);
-		fill_other(making, &selection, section_record, into);
-	}
-	making->evaluation.row = NULL;
-	free(selection.ranked);
-	free(selection.chosen);
-	return error;
+	*selection = (struct amon_selection){
+		.document = document,
+		.table = table,
+		.from = from,
+		.cells = amon_cells_new(document->arena, table->columns, table->column_count),
+	};
+	amon_row_init(document->arena, &selection->row, table->columns, table->column_count);
+	if (table->top)
+		choose_top(document->arena, selection);
+	*into = (struct amon_table_rows){ .table = table, .selection = selection };
+	into->row_count = count_rows(selection);
+	into->left_out = from->row_count - into->row_count;
+	make_rest(into);
+	make_other(section_record, into);
 }
 
 /* --- the document */
 
-static int make_section(struct making *making, uint32_t index)
+static struct amon_cell *block_cells(struct amon_document *document, struct amon_row *row)
 {
-	const struct amon_export_section *section = &making->exports->sections[index];
-	const struct amon_collected_section *from = &making->collected->sections[index];
-	struct amon_section_rows *into = &making->document->sections[index];
-	int error = 0;
+	struct amon_cell *cells = amon_cells_new(document->arena, row->columns, row->count);
+
+	amon_cells_fill(document, document->evaluation, row, 0, row->count, cells);
+	return cells;
+}
+
+static void make_section(struct amon_document *document, uint32_t index)
+{
+	const struct amon_export_section *section = &document->exports->sections[index];
+	const struct amon_collected_section *from = &document->collected->sections[index];
+	struct amon_section_rows *into = &document->sections[index];
 
 	into->section = section;
 	into->record = from->record;
-	into->cells = new_cells(making, 1, section->column_count);
-	fill_cells(making, &making->evaluation.sections[index], into->cells);
-	into->tables = amon_new_array(making->document->arena, struct amon_table_rows, section->table_count);
-	for (uint32_t i = 0; !error && i < section->table_count; i++)
-		error = make_table(making, &section->tables[i], &from->tables[i], from->record, &into->tables[i]);
-	return error;
+	into->cells = block_cells(document, &document->evaluation->sections[index]);
+	into->tables = amon_new_array(document->arena, struct amon_table_rows, section->table_count);
+	for (uint32_t i = 0; i < section->table_count; i++)
+		make_table(document, &section->tables[i], &from->tables[i], from->record, &into->tables[i]);
 }
 
 /* The rows of the probe and its sections, to which any expression may refer. */
-static void init_evaluation(struct making *making, struct amon_row *probe)
+static struct amon_evaluation *new_evaluation(const struct amon_document *document)
 {
-	struct amon_arena *arena = making->document->arena;
-	const struct amon_exports *exports = making->exports;
-	const struct amon_window *window = &making->document->window;
-	struct amon_row *sections = amon_new_array(arena, struct amon_row, exports->section_count);
+	struct amon_arena *arena = document->arena;
+	const struct amon_exports *exports = document->exports;
+	struct amon_evaluation *evaluation = amon_new(arena, struct amon_evaluation);
 
-	amon_row_init(arena, probe, exports->columns, exports->column_count);
-	for (uint32_t i = 0; i < exports->section_count; i++) {
-		amon_row_init(arena, &sections[i], exports->sections[i].columns, exports->sections[i].column_count);
-		amon_row_set(&sections[i], NULL, making->collected->sections[i].record);
-	}
-	making->evaluation = (struct amon_evaluation){
-		.window = window->end - window->start,
-		.probe = probe,
-		.sections = sections,
+	*evaluation = (struct amon_evaluation){
+		.window = document->window.end - document->window.start,
+		.probe = amon_new(arena, struct amon_row),
+		.sections = amon_new_array(arena, struct amon_row, exports->section_count),
 	};
-}
+	amon_row_init(arena, evaluation->probe, exports->columns, exports->column_count);
+	for (uint32_t i = 0; i < exports->section_count; i++) {
+		const struct amon_export_section *section = &exports->sections[i];
 
-static int make_document(struct making *making)
-{
-	struct amon_document *document = making->document;
-	const struct amon_exports *exports = making->exports;
-	struct amon_row probe;
-	int error = 0;
-
-	init_evaluation(making, &probe);
-	document->sections = amon_new_array(document->arena, struct amon_section_rows, exports->section_count);
-	for (uint32_t i = 0; !error && i < exports->section_count; i++)
-		error = make_section(making, i);
-	document->cells = new_cells(making, 1, exports->column_count);
-	fill_cells(making, &probe, document->cells);
-	return error;
+		amon_row_init(arena, &evaluation->sections[i], section->columns, section->column_count);
+		amon_row_set(&evaluation->sections[i], NULL, document->collected->sections[i].record);
+	}
+	return evaluation;
 }
 
 int amon_document(const struct amon_exports *exports, const struct amon_collected *collected,
-                  const struct amon_window *window, struct amon_document **document)
+                  const struct amon_window *window, struct amon_document **made)
 {
 	struct amon_arena *arena = amon_arena_new();
-	struct making making = { .exports = exports, .collected = collected };
-	int error;
+	struct amon_document *document = amon_new(arena, struct amon_document);
 
-	making.document = amon_new(arena, struct amon_document);
-	*making.document = (struct amon_document){ .exports = exports, .window = *window, .arena = arena };
-	error = make_document(&making);
-	*document = error ? NULL : making.document;
-	if (error)
-		amon_arena_free(arena);
-	return error;
+	*document = (struct amon_document){
+		.exports = exports,
+		.collected = collected,
+		.window = *window,
+		.arena = arena,
+	};
+	document->evaluation = new_evaluation(document);
+	document->sections = amon_new_array(arena, struct amon_section_rows, exports->section_count);
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		make_section(document, i);
+	document->cells = block_cells(document, document->evaluation->probe);
+	*made = document;
+	return 0;
 }
 
 void amon_document_free(struct amon_document *document)
@@ -300,4 +343,13 @@ struct amon_packets amon_section_packets(const struct amon_section_rows *section
 
 	memcpy(&packets, (const char *)section->record + offset, sizeof(packets));
 	return packets;
+}
+
+uint64_t amon_events_lost(const struct amon_section_rows *section, const struct amon_export_table *events)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < events->unaccounted_count; i++)
+		lost += amon_section_packets(section, events->unaccounted[i].offset).packets;
+	return lost;
 }

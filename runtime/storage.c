@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage.h"
+#include "ring.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -292,7 +293,9 @@ static int reset_map(const struct reading *reading, struct map map)
 
 static bool takes_table(const struct reading *reading, const struct amon_export_table *table)
 {
-	return reading->which & (!table->twice ? AMON_SHARED : table->reset ? AMON_RESET : AMON_KEPT);
+	enum amon_which shared = table->events ? AMON_EVENTS : AMON_SHARED;
+
+	return reading->which & (!table->twice ? shared : table->reset ? AMON_RESET : AMON_KEPT);
 }
 
 /* A part of the clones' own may hold both what a reset empties and what it does not. */
@@ -357,6 +360,62 @@ static int visit_row(const struct map *map, const void *key, const void *values,
 	return amon_collected_add(reading->table, reading->rows, key, reading->record);
 }
 
+/* --- events */
+
+/* An open ring: no key, no value, and as many entries as it has bytes. */
+static int open_ring(const struct reading *reading, const struct amon_export_table *table, uint32_t *size)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 length = sizeof(info);
+	int fd = amon_maps_find(reading->maps, table->map, reading->clone);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) || info.type != BPF_MAP_TYPE_RINGBUF)
+		return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
+	*size = info.max_entries;
+	return fd;
+}
+
+static int visit_event(const void *event, uint32_t length, void *data)
+{
+	const struct table_reading *reading = data;
+
+	if (length != reading->table->key_size)
+		return -EINVAL;
+	return amon_collected_add(reading->table, reading->rows, event, reading->record);
+}
+
+static int read_events(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
+	uint32_t size = 0;
+	int fd = open_ring(reading, table, &size), error;
+
+	if (fd < 0)
+		return fd;
+	error = amon_ring_read(fd, size, visit_event, data, read);
+	return error ? amon_fail(reading->failure, error, "cannot read events %s: %s", table->map, strerror(-error))
+	             : 0;
+}
+
+static int take_events(const struct reading *reading, const struct amon_export_table *table)
+{
+	const uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
+	int fd = amon_maps_find(reading->maps, table->map, reading->clone), error;
+
+	error = fd < 0 ? fd : amon_ring_take(fd, *read);
+	return error ? amon_fail(reading->failure, error, "cannot empty events %s: %s", table->map, strerror(-error))
+	             : 0;
+}
+
+static int read_rows(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	int error = read_map(reading, rows_map(table), visit_row, data);
+
+	if (!error && table->other_map)
+		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, data);
+	return error;
+}
+
 static int read_table(const struct reading *reading, const struct amon_export_table *table,
                       struct amon_collected_table *rows)
 {
@@ -365,9 +424,7 @@ static int read_table(const struct reading *reading, const struct amon_export_ta
 
 	if (!data.record)
 		return amon_fail(reading->failure, -ENOMEM, "out of memory");
-	error = read_map(reading, rows_map(table), visit_row, &data);
-	if (!error && table->other_map)
-		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, &data);
+	error = table->events ? read_events(reading, table, &data) : read_rows(reading, table, &data);
 	free(data.record);
 	return error;
 }
@@ -410,6 +467,22 @@ int amon_storage_read(const struct amon_maps *maps, const struct amon_exports *e
 
 	for (uint32_t i = 0; !error && i < exports->section_count; i++)
 		error = read_section(&reading, &exports->sections[i], &into->sections[i]);
+	return error;
+}
+
+int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_section *section,
+                        struct amon_collected_section *into, struct amon_failure *failure)
+{
+	const struct reading reading = { maps, 0, AMON_EVENTS, failure };
+	int error = 0;
+
+	for (uint32_t i = 0; i < section->table_count && !error; i++) {
+		if (!section->tables[i].events)
+			continue;
+		error = read_table(&reading, &section->tables[i], &into->tables[i]);
+		if (!error)
+			error = take_events(&reading, &section->tables[i]);
+	}
 	return error;
 }
 
@@ -459,8 +532,11 @@ static int reset_parts(const struct reading *reading, const struct amon_export_s
 
 static int reset_table(const struct reading *reading, const struct amon_export_table *table)
 {
-	int error = reset_map(reading, rows_map(table));
+	int error;
 
+	if (table->events)
+		return take_events(reading, table);
+	error = reset_map(reading, rows_map(table));
 	if (!error && table->other_map)
 		error = reset_map(reading, record_map(table->other_map, table->record_size));
 	return error;

@@ -31,8 +31,15 @@ struct amon_collected *amon_collected_new(const struct amon_exports *exports);
 int amon_collected_add(const struct amon_export_table *table, struct amon_collected_table *rows, const void *key,
                        const void *record);
 /** Sorts rows by key: address after address, number after number, in the order of the spec; rows of one key become one.
- * 0 or -ENOMEM. */
+ * Events stay as they are. 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
+
+/** Their order: below 0, 0 or above. */
+int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b);
+
+/** The same once more, of the caller's own. 0 or -ENOMEM. */
+int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
+                        struct amon_collected **copy);
 
 /** A number or truth value of a key: 8 bytes are signed, fewer are not. */
 int64_t amon_key_number(const struct amon_layout *layout, const void *key);
@@ -55,6 +62,7 @@ enum amon_which {
 	AMON_SHARED = 1, /* those that clones share */
 	AMON_RESET = 2,  /* of a clone's own: those that a reset empties */
 	AMON_KEPT = 4,   /* those that it does not */
+	AMON_EVENTS = 8, /* shared rings of events; a reset takes out what was read */
 };
 
 /**
@@ -63,6 +71,9 @@ enum amon_which {
  */
 int amon_storage_read(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
                       unsigned int which, struct amon_collected *into, struct amon_failure *failure);
+/** In a replay: takes a section's events out of their rings, behind those that were gathered before. 0 or -errno. */
+int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_section *section,
+                        struct amon_collected_section *into, struct amon_failure *failure);
 /**
  * Empties a clone of what a reset empties. No program may write there meanwhile. With AMON_SHARED, also what clones
  * share: only in a replay, where nothing runs beside it.

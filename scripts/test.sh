@@ -87,6 +87,7 @@ if [ "${AMON_NO_BPF:-}" = 1 ]; then
 	skipped=$((skipped + 1))
 else
 	suite "examples" tests/examples/run.py build/amonc
+	suite "formats" tests/formats/run.py build/amonc
 	suite "differential" tests/differential/run.py build/amonc --random 8
 	suite "fields against tshark" tests/tools/fields.sh build/amonc
 	suite "live, between namespaces" tests/kernel/live.py build/amonc

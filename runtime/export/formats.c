@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "export.h"
 
 const struct amon_format amon_formats[] = {
-	{ "table", "aligned text, for people", amon_write_table },
-	{ "json", "one JSON document a read", amon_write_json },
-	{ "jsonl", "the same, one a line", amon_write_jsonl },
-	{ NULL, NULL, NULL },
+	{ .name = "table", .help = "aligned text, for people", .write = amon_write_table },
+	{ .name = "json", .help = "one JSON document a read", .write = amon_write_json },
+	{ .name = "jsonl", .help = "the same, one a line", .write = amon_write_jsonl },
+	{ .name = "csv",
+	  .help = "a file a table",
+	  .write = amon_write_csv,
+	  .part = amon_csv_part,
+	  .only = amon_csv_only },
+	{ .name = "xml", .help = "one XML document", .write = amon_write_xml, .end = amon_end_xml },
+	{ .name = "openmetrics",
+	  .help = "for Prometheus and its kin",
+	  .write = amon_write_openmetrics,
+	  .latest = true },
+	{ .name = NULL },
 };
 
 const struct amon_format *amon_format_find(const char *name)
@@ -27,48 +34,6 @@ int amon_export_end(FILE *to)
 	if (!fflush(to) && !ferror(to))
 		return 0;
 	return errno ? -errno : -EIO;
-}
-
-static void mac_text(const uint8_t *bytes, char *text)
-{
-	for (int i = 0; i < 6; i++)
-		text += sprintf(text, i ? ":%02x" : "%02x", bytes[i]);
-}
-
-void amon_address_text(const struct amon_address *address, char text[AMON_TEXT_MAX])
-{
-	if (address->family == AMON_ADDRESS_MAC)
-		mac_text(address->bytes, text);
-	else
-		inet_ntop(address->family == AMON_ADDRESS_IPV4 ? AF_INET : AF_INET6, address->bytes, text,
-		          INET6_ADDRSTRLEN);
-	if (address->has_prefix)
-		sprintf(text + strlen(text), "/%u", address->prefix);
-}
-
-/* Seventeen digits always read back, most numbers need fewer; ".0" keeps a real from looking like an integer. */
-void amon_real_text(double real, char text[AMON_TEXT_MAX])
-{
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, AMON_TEXT_MAX, "%.*g", digits, real);
-		if (strtod(text, NULL) == real)
-			break;
-	}
-	if (!strpbrk(text, ".e"))
-		strcat(text, ".0");
-}
-
-void amon_time_text(uint64_t nanoseconds, unsigned int digits, char text[AMON_TEXT_MAX])
-{
-	time_t seconds = (time_t)(nanoseconds / 1000000000);
-	char fraction[16];
-	struct tm day;
-	size_t length;
-
-	gmtime_r(&seconds, &day);
-	length = strftime(text, AMON_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &day);
-	snprintf(fraction, sizeof(fraction), "%09u", (unsigned int)(nanoseconds % 1000000000));
-	sprintf(text + length, ".%.*sZ", (int)digits, fraction);
 }
 
 const struct amon_attached_hook *amon_hook_attached(const struct amon_document *document, enum amon_hook_kind kind)

@@ -4,145 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export.h"
-
-/* Text for people: what does not fit the width is named and left out, numbers have six digits where they are no
- * integers. */
+#include "page.h"
 
 #define BAR_WIDTH 24
-/* The bars of a histogram in one cell, widest form: eight steps of three bytes. */
-#define CELL_MAX 256
-#define SPARKS   24
-
-struct page {
-	const struct amon_document *document;
-	FILE *to;
-	unsigned int width; /* 0: as wide as it gets */
-	bool color;
-};
-
-/* --- text */
-
-/* Characters, not bytes. */
-static unsigned int width_of(const char *text)
-{
-	unsigned int width = 0;
-
-	for (; *text; text++)
-		width += (*text & 0xc0) != 0x80;
-	return width;
-}
-
-static void put_spaces(const struct page *page, unsigned int count)
-{
-	fprintf(page->to, "%*s", (int)count, "");
-}
-
-static void put_padded(const struct page *page, const char *text, unsigned int width, bool right)
-{
-	unsigned int own = width_of(text), gap = width > own ? width - own : 0;
-
-	if (right)
-		put_spaces(page, gap);
-	fputs(text, page->to);
-	if (!right)
-		put_spaces(page, gap);
-}
-
-static void put_styled(const struct page *page, const char *style, const char *text)
-{
-	if (page->color)
-		fprintf(page->to, "\033[%sm%s\033[0m", style, text);
-	else
-		fputs(text, page->to);
-}
-
-#define BOLD "1"
-#define DIM  "2"
-
-/* --- cells */
-
-/* Eight heights, of which the least is still seen. */
-static const char *spark(uint64_t count, uint64_t most)
-{
-	static const char *const sparks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-
-	return sparks[(unsigned int)(((long double)count * 8 - 1) / most)];
-}
-
-static uint64_t most_of(const struct amon_histogram_cell *histogram)
-{
-	uint64_t most = 1;
-
-	for (uint32_t i = 0; i < histogram->bucket_count; i++)
-		if (histogram->buckets[i].count > most)
-			most = histogram->buckets[i].count;
-	return most;
-}
-
-static void histogram_text(const struct amon_histogram_cell *histogram, char *text)
-{
-	uint32_t shown = histogram->bucket_count < SPARKS ? histogram->bucket_count : SPARKS;
-	uint64_t most = most_of(histogram);
-	int length = sprintf(text, "%" PRIu64 " ", histogram->count);
-
-	for (uint32_t i = 0; i < shown; i++)
-		length += sprintf(text + length, "%s", spark(histogram->buckets[i].count, most));
-	if (shown < histogram->bucket_count)
-		strcpy(text + length, "…");
-}
-
-static void cell_text(const struct amon_cell *cell, char text[CELL_MAX])
-{
-	switch (cell->kind) {
-	case AMON_CELL_NULL:
-		strcpy(text, "-");
-		break;
-	case AMON_CELL_BOOL:
-		strcpy(text, cell->boolean ? "true" : "false");
-		break;
-	case AMON_CELL_SIGNED:
-		snprintf(text, CELL_MAX, "%" PRId64, cell->integer);
-		break;
-	case AMON_CELL_UNSIGNED:
-		snprintf(text, CELL_MAX, "%" PRIu64, cell->natural);
-		break;
-	case AMON_CELL_REAL:
-		snprintf(text, CELL_MAX, "%.6g", cell->real);
-		break;
-	case AMON_CELL_ADDRESS:
-		amon_address_text(&cell->address, text);
-		break;
-	case AMON_CELL_TIME:
-		amon_time_text(cell->time, 6, text);
-		break;
-	case AMON_CELL_HISTOGRAM:
-		histogram_text(cell->histogram, text);
-		break;
-	}
-}
-
-static bool is_number(const struct amon_export_column *column)
-{
-	bool text = amon_base_is_address(column->type.base) || column->type.base == AMON_BASE_TIME ||
-	            column->type.base == AMON_BASE_BOOL;
-
-	return !text && !(column->kind == AMON_COLUMN_METRIC && column->aggregation->finish == AMON_FINISH_HISTOGRAM);
-}
 
 /* --- metrics: two columns */
 
 static void edge_text(const struct amon_histogram_cell *histogram, const struct amon_bucket_cell *bucket,
                       char text[CELL_MAX])
 {
+	char edge[AMON_TEXT_MAX];
+
+	amon_edge_text(histogram, bucket, edge);
 	if (bucket->last)
 		strcpy(text, "above");
 	else if (histogram->converted)
 		snprintf(text, CELL_MAX, "≤ %.6g", bucket->le_real);
-	else if (histogram->is_signed)
-		snprintf(text, CELL_MAX, "≤ %" PRId64, (int64_t)bucket->le);
 	else
-		snprintf(text, CELL_MAX, "≤ %" PRIu64, bucket->le);
+		snprintf(text, CELL_MAX, "≤ %s", edge);
 }
 
 static void put_bar(const struct page *page, uint64_t count, uint64_t most)
@@ -157,210 +36,83 @@ static void put_bar(const struct page *page, uint64_t count, uint64_t most)
 
 static void put_buckets(const struct page *page, const struct amon_histogram_cell *histogram, unsigned int indent)
 {
-	unsigned int edges = 0, counts = snprintf(NULL, 0, "%" PRIu64, most_of(histogram));
+	uint64_t most = page_most_of(histogram);
+	unsigned int edges = 0, counts = snprintf(NULL, 0, "%" PRIu64, most);
 	char text[CELL_MAX];
 
 	for (uint32_t i = 0; i < histogram->bucket_count; i++) {
+		if (!histogram->buckets[i].count)
+			continue;
 		edge_text(histogram, &histogram->buckets[i], text);
-		edges = width_of(text) > edges ? width_of(text) : edges;
+		edges = page_width_of(text) > edges ? page_width_of(text) : edges;
 	}
 	for (uint32_t i = 0; i < histogram->bucket_count; i++) {
+		if (!histogram->buckets[i].count)
+			continue;
 		edge_text(histogram, &histogram->buckets[i], text);
-		put_spaces(page, indent);
-		put_padded(page, text, edges, true);
+		page_put_spaces(page, indent);
+		page_put_padded(page, text, edges, true);
 		fprintf(page->to, "  %*" PRIu64 "  ", (int)counts, histogram->buckets[i].count);
-		put_bar(page, histogram->buckets[i].count, most_of(histogram));
+		put_bar(page, histogram->buckets[i].count, most);
 		putc('\n', page->to);
 	}
 }
 
-static void put_metric(const struct page *page, const struct amon_export_column *column, const struct amon_cell *cell,
-                       unsigned int names)
+static void metric_text(const struct amon_cell *cell, char text[CELL_MAX])
 {
-	bool histogram = cell->kind == AMON_CELL_HISTOGRAM;
+	char sum[CELL_MAX];
+
+	if (cell->kind != AMON_CELL_HISTOGRAM) {
+		page_cell_text(cell, text);
+		return;
+	}
+	page_cell_text(cell->histogram->sum, sum);
+	snprintf(text, CELL_MAX, "%" PRIu64 ", sum %.200s", cell->histogram->count, sum);
+}
+
+/* Metrics of a block, and for rates their record and that of the read before. */
+struct block {
+	const struct amon_export_column *columns;
+	uint32_t count;
+	const struct amon_cell *cells;
+	const void *record, *earlier;
+};
+
+static void put_metric(const struct page *page, const struct block *block, uint32_t index, unsigned int names)
+{
+	const struct amon_export_column *column = &block->columns[index];
+	const struct amon_cell *cell = &block->cells[index];
 	char text[CELL_MAX];
 
 	fputs("  ", page->to);
-	put_padded(page, column->name, names, false);
-	if (histogram) {
-		char sum[CELL_MAX];
-
-		cell_text(cell->histogram->sum, sum);
-		snprintf(text, sizeof(text), "%" PRIu64 ", sum %.200s", cell->histogram->count, sum);
-	} else {
-		cell_text(cell, text);
-	}
+	page_name(column->name, text);
+	page_put_padded(page, text, names, false);
+	metric_text(cell, text);
 	fprintf(page->to, "  %s", text);
 	if (*column->unit && cell->kind != AMON_CELL_NULL) {
 		putc(' ', page->to);
-		put_styled(page, DIM, column->unit);
+		page_put_styled(page, DIM, column->unit);
+	}
+	if (page_has_rate(page, column)) {
+		page_rate_text(page, column, block->record, block->earlier, text);
+		fprintf(page->to, "  %s/s", text);
 	}
 	putc('\n', page->to);
-	if (histogram)
+	if (cell->kind == AMON_CELL_HISTOGRAM)
 		put_buckets(page, cell->histogram, names + 4);
 }
 
-static void put_metrics(const struct page *page, const struct amon_export_column *columns, uint32_t count,
-                        const struct amon_cell *cells)
+static void put_metrics(const struct page *page, struct block block)
 {
 	unsigned int names = 0;
-
-	for (uint32_t i = 0; i < count; i++)
-		names = width_of(columns[i].name) > names ? width_of(columns[i].name) : names;
-	for (uint32_t i = 0; i < count; i++)
-		put_metric(page, &columns[i], &cells[i], names);
-}
-
-/* --- tables */
-
-struct grid {
-	const struct amon_table_rows *rows;
-	unsigned int *widths;
-	uint32_t shown; /* columns, from the left */
-};
-
-static const char *const other_label = "other";
-
-static void rest_label(const struct amon_table_rows *rows, char text[CELL_MAX])
-{
-	snprintf(text, CELL_MAX, "rest (%" PRIu64 ")", rows->left_out);
-}
-
-static void widen(unsigned int *width, const char *text)
-{
-	if (width_of(text) > *width)
-		*width = width_of(text);
-}
-
-static void measure_cells(struct grid *grid, uint32_t first, const struct amon_cell *cells)
-{
 	char text[CELL_MAX];
 
-	for (uint32_t i = first; cells && i < grid->rows->table->column_count; i++) {
-		cell_text(&cells[i], text);
-		widen(&grid->widths[i], text);
+	for (uint32_t i = 0; i < block.count; i++) {
+		page_name(block.columns[i].name, text);
+		names = page_width_of(text) > names ? page_width_of(text) : names;
 	}
-}
-
-static void measure(struct grid *grid)
-{
-	const struct amon_table_rows *rows = grid->rows;
-	const struct amon_export_table *table = rows->table;
-	char text[CELL_MAX];
-
-	for (uint32_t i = 0; i < table->column_count; i++) {
-		widen(&grid->widths[i], table->columns[i].name);
-		widen(&grid->widths[i], table->columns[i].unit);
-	}
-	for (uint64_t i = 0; i < rows->row_count; i++)
-		measure_cells(grid, 0, rows->cells + i * table->column_count);
-	measure_cells(grid, table->key_count, rows->other);
-	measure_cells(grid, table->key_count, rows->rest);
-	rest_label(rows, text);
-	if (rows->rest)
-		widen(&grid->widths[0], text);
-	else if (rows->other)
-		widen(&grid->widths[0], other_label);
-}
-
-/* As many columns as the page is wide, but one. */
-static void fit(const struct page *page, struct grid *grid)
-{
-	unsigned int used = 0;
-
-	for (grid->shown = 0; grid->shown < grid->rows->table->column_count; grid->shown++) {
-		used += 2 + grid->widths[grid->shown];
-		if (page->width && grid->shown && used > page->width)
-			break;
-	}
-}
-
-/* `first`: a label in place of the keys, or NULL. */
-static void put_row(const struct page *page, const struct grid *grid, const struct amon_cell *cells, const char *label)
-{
-	const struct amon_export_table *table = grid->rows->table;
-	char text[CELL_MAX];
-
-	for (uint32_t i = 0; i < grid->shown; i++) {
-		bool in_label = label && i < table->key_count;
-
-		fputs("  ", page->to);
-		if (!in_label)
-			cell_text(&cells[i], text);
-		put_padded(page, in_label ? (i ? "" : label) : text, grid->widths[i],
-		           !in_label && is_number(&table->columns[i]));
-	}
-	putc('\n', page->to);
-}
-
-static void put_names(const struct page *page, const struct grid *grid, bool units)
-{
-	const struct amon_export_table *table = grid->rows->table;
-
-	if (page->color)
-		fputs(units ? "\033[" DIM "m" : "\033[" BOLD "m", page->to);
-	for (uint32_t i = 0; i < grid->shown; i++) {
-		fputs("  ", page->to);
-		put_padded(page, units ? table->columns[i].unit : table->columns[i].name, grid->widths[i],
-		           is_number(&table->columns[i]));
-	}
-	fputs(page->color ? "\033[0m\n" : "\n", page->to);
-}
-
-static bool has_units(const struct grid *grid)
-{
-	for (uint32_t i = 0; i < grid->shown; i++)
-		if (*grid->rows->table->columns[i].unit)
-			return true;
-	return false;
-}
-
-static void put_hidden(const struct page *page, const struct grid *grid)
-{
-	const struct amon_export_table *table = grid->rows->table;
-
-	if (grid->shown == table->column_count)
-		return;
-	fputs("  not shown for want of width:", page->to);
-	for (uint32_t i = grid->shown; i < table->column_count; i++)
-		fprintf(page->to, "%s %s", i > grid->shown ? "," : "", table->columns[i].name);
-	putc('\n', page->to);
-}
-
-static void put_grid(const struct page *page, const struct grid *grid)
-{
-	const struct amon_table_rows *rows = grid->rows;
-	char label[CELL_MAX];
-
-	put_names(page, grid, false);
-	if (has_units(grid))
-		put_names(page, grid, true);
-	for (uint64_t i = 0; i < rows->row_count; i++)
-		put_row(page, grid, rows->cells + i * rows->table->column_count, NULL);
-	rest_label(rows, label);
-	if (rows->rest)
-		put_row(page, grid, rows->rest, label);
-	if (rows->other)
-		put_row(page, grid, rows->other, other_label);
-	put_hidden(page, grid);
-}
-
-static void put_table(const struct page *page, const struct amon_table_rows *rows)
-{
-	struct grid grid = { .rows = rows };
-
-	putc('\n', page->to);
-	put_styled(page, BOLD, rows->table->name);
-	fprintf(page->to, ": %" PRIu64 " %s\n", rows->row_count, rows->row_count == 1 ? "row" : "rows");
-	if (!rows->row_count && !rows->rest && !rows->other)
-		return;
-	grid.widths = calloc(rows->table->column_count, sizeof(*grid.widths));
-	if (!grid.widths)
-		return;
-	measure(&grid);
-	fit(page, &grid);
-	put_grid(page, &grid);
-	free(grid.widths);
+	for (uint32_t i = 0; i < block.count; i++)
+		put_metric(page, &block, i, names);
 }
 
 /* --- the ledger: a line, and what there is to complain of */
@@ -371,9 +123,11 @@ static void put_causes(const struct page *page, const struct amon_section_rows *
 	for (uint32_t i = 0; i < count; i++) {
 		struct amon_packets packets = amon_section_packets(rows, causes[i].offset);
 
-		if (packets.packets)
-			fprintf(page->to, "  %s, %s: %" PRIu64 " packets, %" PRIu64 " bytes\n", what, causes[i].name,
-			        packets.packets, packets.bytes);
+		if (!packets.packets)
+			continue;
+		fprintf(page->to, "  %s, ", what);
+		page_put_styled(page, NULL, causes[i].name);
+		fprintf(page->to, ": %" PRIu64 " packets, %" PRIu64 " bytes\n", packets.packets, packets.bytes);
 	}
 }
 
@@ -382,7 +136,7 @@ static void put_ledger(const struct page *page, const struct amon_section_rows *
 	const struct amon_export_section *section = rows->section;
 	struct amon_packets seen = amon_section_packets(rows, section->seen);
 	struct amon_packets selected = amon_section_packets(rows, section->selected);
-	char what[CELL_MAX];
+	char what[CELL_MAX + 8], name[CELL_MAX];
 
 	fprintf(page->to, "  %" PRIu64 " packets (%" PRIu64 " bytes) seen, %" PRIu64 " (%" PRIu64 ") selected\n",
 	        seen.packets, seen.bytes, selected.packets, selected.bytes);
@@ -390,7 +144,8 @@ static void put_ledger(const struct page *page, const struct amon_section_rows *
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		const struct amon_export_table *table = &section->tables[i];
 
-		snprintf(what, sizeof(what), "not in %s", table->name);
+		page_name(table->name, name);
+		snprintf(what, sizeof(what), "not in %s", name);
 		put_causes(page, rows, what, table->unaccounted, table->unaccounted_count);
 	}
 }
@@ -416,17 +171,19 @@ static void put_hooks(const struct page *page, const struct amon_export_section 
 	fputs(")\n", page->to);
 }
 
-static void put_section(const struct page *page, const struct amon_section_rows *rows)
+static void put_section(const struct page *page, uint32_t index)
 {
+	const struct amon_section_rows *rows = &page->document->sections[index];
 	const struct amon_export_section *section = rows->section;
 
 	putc('\n', page->to);
-	put_styled(page, BOLD, section->name);
+	page_put_styled(page, BOLD, section->name);
 	put_hooks(page, section);
 	put_ledger(page, rows);
-	put_metrics(page, section->columns, section->column_count, rows->cells);
+	put_metrics(page, (struct block){ section->columns, section->column_count, rows->cells, rows->record,
+	                                  page->live ? amon_live_section(page->live, index) : NULL });
 	for (uint32_t i = 0; i < section->table_count; i++)
-		put_table(page, &rows->tables[i]);
+		page_put_table(page, index, i);
 }
 
 static void put_title(const struct page *page)
@@ -436,29 +193,60 @@ static void put_title(const struct page *page)
 
 	amon_time_text(document->window.start, 3, start);
 	amon_time_text(document->window.end, 3, end);
-	put_styled(page, BOLD, document->exports->probe);
-	if (document->interface)
-		fprintf(page->to, " on %s", document->interface);
+	page_put_styled(page, BOLD, document->exports->probe);
+	if (document->interface) {
+		fputs(" on ", page->to);
+		page_put_styled(page, NULL, document->interface);
+	}
 	fprintf(page->to, ", window %" PRIu64 ": %s to %s\n", document->window.sequence, start, end);
+}
+
+static void put_page(const struct page *page)
+{
+	const struct amon_exports *exports = page->document->exports;
+
+	put_title(page);
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		put_section(page, i);
+	if (exports->column_count) {
+		putc('\n', page->to);
+		put_metrics(page, (struct block){ exports->columns, exports->column_count, page->document->cells, NULL,
+		                                  NULL });
+	}
+	putc('\n', page->to);
+}
+
+/* The page is made whole before it is drawn, so that the one before stands until then. */
+static int write_live(struct page *page, struct amon_live *live, FILE *to)
+{
+	char *text = NULL;
+	size_t size;
+	int error;
+
+	page->to = open_memstream(&text, &size);
+	if (!page->to)
+		return -ENOMEM;
+	page->live = live;
+	if (amon_live_height(live))
+		page->rows = amon_live_height(live);
+	amon_live_begin(live, page->document);
+	put_page(page);
+	error = fclose(page->to) ? -ENOMEM : amon_live_draw(live, text, page->document, to);
+	free(text);
+	return error ? error : amon_export_end(to);
 }
 
 int amon_write_table(const struct amon_document *document, FILE *to, const struct amon_format_options *options)
 {
-	const struct amon_exports *exports = document->exports;
-	struct page page = { .document = document, .to = to };
+	static const struct amon_format_options plain;
+	struct page page = { .document = document, .to = to, .rows = UINT64_MAX };
 
-	if (options) {
-		page.width = options->width;
-		page.color = options->color;
-	}
+	options = options ? options : &plain;
+	page.width = options->width;
+	page.color = options->color;
 	errno = 0;
-	put_title(&page);
-	for (uint32_t i = 0; i < exports->section_count; i++)
-		put_section(&page, &document->sections[i]);
-	if (exports->column_count) {
-		putc('\n', to);
-		put_metrics(&page, exports->columns, exports->column_count, document->cells);
-	}
-	putc('\n', to);
+	if (options->live)
+		return write_live(&page, options->live, to);
+	put_page(&page);
 	return amon_export_end(to);
 }

@@ -262,6 +262,15 @@ static const struct wrong wrong_tables[] = {
 	{ "table t by ip.src top 5 by @a { metric a = first(ip.dst); }", "is an IPv4 address", NULL },
 };
 
+static const struct wrong wrong_events[] = {
+	{ "events e { @tcp }", "this key has no name", "NAME = tcp" },
+	{ "events e { ip.src, a = @5 }", "a constant is the same in every event", NULL },
+	{ "events e size @0 { ip.src }", "a table's size", NULL },
+	{ "events e @reset { ip.src }", "`reset` cannot stand behind", NULL },
+	{ "events $e { ip.src } metric @e = count();", "`e` is defined twice", NULL },
+	{ "events e { ip.src } derive a = @e;", "no metric, derive, key or param `e`", NULL },
+};
+
 static const struct wrong wrong_timing[] = {
 	{ "@metric a = min(ip.ttl) reset;", "`reset` alone cannot be exact for min()", "`snapshot reset`" },
 	{ "reset; metric a = sum(ip.ttl); @metric b = first(ip.ttl);", "cannot be exact for first()", NULL },
@@ -296,7 +305,6 @@ static const struct wrong wrong_later[] = {
 	  NULL },
 	{ "table t by ip.src { metric a = count(); } derive b = @entropy(t.a);", "folding the rows of a table comes",
 	  NULL },
-	{ "@events e where tcp { net.src }", "`events` come with a later version", NULL },
 	{ "ingress tc { @source \"x.bpf.c\" { metric m = map M; } derive a = m; }", "`source` comes", NULL },
 	{ "@use lengths; derive a = len_max * 2;", "`use` comes with a later version", NULL },
 	{ "table t by ip.src { @use lengths; }", "`use` comes with a later version", NULL },
@@ -380,6 +388,7 @@ WRONG(wrong_types)
 WRONG(wrong_dimensions)
 WRONG(wrong_histograms)
 WRONG(wrong_tables)
+WRONG(wrong_events)
 WRONG(wrong_timing)
 WRONG(wrong_later)
 
@@ -1129,6 +1138,7 @@ int main(void)
 		TEST(test_wrong_dimensions),
 		TEST(test_wrong_histograms),
 		TEST(test_wrong_tables),
+		TEST(test_wrong_events),
 		TEST(test_wrong_timing),
 		TEST(test_wrong_later),
 		TEST(test_warnings),

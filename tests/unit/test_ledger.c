@@ -42,6 +42,7 @@ static struct sums add_up(struct fixture *f)
 	struct amon_window window = { .sequence = 1, .end = 1 };
 	const struct amon_section_rows *section;
 	struct sums sums = { 0 };
+	uint64_t place = 0;
 
 	assert_int_equal(amon_reader_replay(f->loaded->reader, &collected, &failure), 0);
 	assert_int_equal(amon_document(f->exports, collected, &window, &document), 0);
@@ -52,8 +53,8 @@ static struct sums add_up(struct fixture *f)
 		sums.other = amon_section_packets(section, table->other).packets;
 	for (uint32_t i = 0; i < table->unaccounted_count; i++)
 		sums.unaccounted += amon_section_packets(section, table->unaccounted[i].offset).packets;
-	for (uint64_t row = 0; row < section->tables[0].row_count; row++)
-		sums.rows += section->tables[0].cells[row * table->column_count + 1].natural;
+	while (amon_rows_next(&section->tables[0], &place))
+		sums.rows += amon_row_cells(&section->tables[0], 1, 1)[1].natural;
 	amon_document_free(document);
 	amon_collected_free(collected);
 	return sums;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef AMON_TESTS_TRAFFIC_H
+#define AMON_TESTS_TRAFFIC_H
+
+#include <linux/types.h>
+
+/* What the generator in the kernel (traffic.bpf.c) shares with whoever runs it. */
+struct traffic_shared {
+	__u64 sent, random;
+	__u32 sessions, ifindex;
+	__u32 shuffle; /* sessions at random, rather than one after the other */
+};
+
+#ifndef __bpf__
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * Packets at full speed: 60-byte TCP SYNs, sent from one CPU by BPF_PROG_RUN with live frames into an interface (the
+ * peer of the one that is watched, which takes them where a program hangs on its XDP hook or GRO is on).
+ */
+struct traffic;
+
+/** NULL where it cannot be had, with the reason on standard error. */
+struct traffic *traffic_new(const char *interface, uint32_t sessions, bool shuffle);
+void traffic_free(struct traffic *traffic);
+/** Sends so many packets, on the CPU that the caller runs on. 0 or -errno. */
+int traffic_send(struct traffic *traffic, uint32_t count);
+/** How many it has sent since it was made. */
+uint64_t traffic_sent(const struct traffic *traffic);
+/** Sends on a CPU of its own until it is stopped, or has sent so many (0: no end). 0 or -errno. */
+int traffic_start(struct traffic *traffic, int cpu, uint64_t count);
+/** Stops, and waits until the last packet has gone through. */
+void traffic_stop(struct traffic *traffic);
+/** False once all were sent. */
+bool traffic_runs(const struct traffic *traffic);
+#endif
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AMON_TEST_WINDOWS_H
+#define AMON_TEST_WINDOWS_H
+
+#include <time.h>
+
+#include "kernel_fixture.h"
+#include "runtime/storage.h"
+#include "tests/kernel/network.h"
+#include "tests/kernel/traffic.h"
+
+/* A probe under traffic at full speed, whose windows are cut from another CPU. The generator counts for itself. */
+
+#define SECOND 1000000000l
+
+struct running {
+	struct fixture *fixture;
+	struct amon_attached *attached;
+	struct traffic *traffic;
+	uint64_t windows, packets[2]; /* of each section */
+	uint64_t rows, full;          /* windows with packets */
+};
+
+static inline void sleep_nanoseconds(long nanoseconds)
+{
+	nanosleep(&(struct timespec){ nanoseconds / SECOND, nanoseconds % SECOND }, NULL);
+}
+
+static inline uint64_t number_at(const uint8_t *record, uint32_t offset)
+{
+	uint64_t number;
+
+	memcpy(&number, record + offset, 8);
+	return number;
+}
+
+/* What the table's own count() adds up to, in rows and `other`. */
+static inline uint64_t count_rows(const struct amon_export_table *table, const struct amon_collected_table *rows)
+{
+	uint32_t at = table->columns[table->key_count].layout.count;
+	uint64_t sum = rows->other ? number_at(rows->other, at) : 0;
+
+	for (uint64_t i = 0; i < rows->row_count; i++)
+		sum += number_at(rows->records + i * table->record_size, at);
+	return sum;
+}
+
+/* In every window: selected = in_rows + other + unaccounted, and the rows hold what the ledger says. */
+static inline void check_table(const struct amon_export_table *table, const struct amon_collected_section *section,
+                               const struct amon_collected_table *rows)
+{
+	uint64_t placed = number_at(section->record, table->in_rows);
+
+	if (table->other_map)
+		placed += number_at(section->record, table->other);
+	assert_int_equal(count_rows(table, rows), placed);
+	for (uint32_t i = 0; i < table->unaccounted_count; i++)
+		placed += number_at(section->record, table->unaccounted[i].offset);
+	assert_int_equal(number_at(section->record, table->selected), placed);
+}
+
+static inline void add_window(struct running *r, const struct amon_collected *collected)
+{
+	const struct amon_exports *exports = r->fixture->exports;
+
+	for (uint32_t i = 0; i < exports->section_count; i++) {
+		const struct amon_collected_section *section = &collected->sections[i];
+
+		r->packets[i] += number_at(section->record, exports->sections[i].seen);
+		for (uint32_t j = 0; j < exports->sections[i].table_count; j++) {
+			check_table(&exports->sections[i].tables[j], section, &section->tables[j]);
+			r->rows += section->tables[j].row_count;
+		}
+	}
+	r->full += number_at(collected->sections[0].record, exports->sections[0].seen) > 0;
+}
+
+static inline void read_one_window(struct running *r)
+{
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	struct amon_failure failure = { .message = "" };
+
+	if (amon_reader_cut(r->fixture->loaded->reader, &collected, &window, &failure))
+		fail_msg("%s", failure.message);
+	assert_int_equal(window.sequence, ++r->windows);
+	assert_true(window.start <= window.end);
+	add_window(r, collected);
+	amon_collected_free(collected);
+	assert_int_equal(amon_reader_done(r->fixture->loaded->reader, &failure), 0);
+}
+
+static inline void start(struct running *r, const char *spec, uint32_t sessions, bool shuffle)
+{
+	struct amon_failure failure = { .message = "" };
+
+	*r = (struct running){ .fixture = fixture_new(spec, NULL) };
+	if (amon_probe_attach(r->fixture->loaded, "v0", &r->attached, &failure))
+		fail_msg("%s", failure.message);
+	r->traffic = traffic_new("v1", sessions, shuffle);
+	assert_non_null(r->traffic);
+}
+
+static inline void stop(struct running *r)
+{
+	amon_probe_detach(r->attached);
+	traffic_free(r->traffic);
+	fixture_free(r->fixture);
+}
+
+/* Cuts windows while packets pass, and once more when all have. */
+static inline void cut_windows(struct running *r, int windows, long nanoseconds)
+{
+	assert_int_equal(traffic_start(r->traffic, 1, 0), 0);
+	for (int i = 0; i < windows; i++) {
+		sleep_nanoseconds(nanoseconds);
+		read_one_window(r);
+	}
+	traffic_stop(r->traffic);
+	read_one_window(r);
+}
+
+/* So many metrics that a packet takes longer than a reader from the swap to the read. */
+#define METRICS 400
+
+static inline char *make_long_spec(const char *window)
+{
+	char *spec = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&spec, &size);
+
+	fprintf(out, "probe p { %s; ingress xdp {\n", window);
+	for (int i = 0; i < METRICS; i++)
+		fprintf(out, "metric m%d = stddev(frame.len);\n", i);
+	fprintf(out, "} }\n");
+	fclose(out);
+	return spec;
+}
+
+/* The packets that the last metric has seen, in a window that was cut and emptied. */
+static inline uint64_t cut_long(struct running *r)
+{
+	uint32_t at = r->fixture->exports->sections[0].columns[METRICS - 1].layout.count;
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	struct amon_failure failure = { .message = "" };
+	uint64_t packets;
+
+	assert_int_equal(amon_reader_cut(r->fixture->loaded->reader, &collected, &window, &failure), 0);
+	packets = number_at(collected->sections[0].record, at);
+	amon_collected_free(collected);
+	assert_int_equal(amon_reader_done(r->fixture->loaded->reader, &failure), 0);
+	return packets;
+}
+
+#endif
