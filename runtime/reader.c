@@ -36,7 +36,7 @@ static uint64_t now(clockid_t clock)
 
 /* --- memory that is shared */
 
-static uint32_t baseline_size(const struct amon_exports *exports)
+uint32_t amon_baseline_size(const struct amon_exports *exports)
 {
 	uint32_t size = 0;
 	bool needed = false;
@@ -72,7 +72,7 @@ static int cannot_share(struct amon_failure *failure, int error)
 int amon_reader_open(const struct amon_exports *exports, int control, int baseline, bool announces,
                      struct amon_reader *reader, struct amon_failure *failure)
 {
-	uint32_t size = baseline_size(exports);
+	uint32_t size = amon_baseline_size(exports);
 	int cpus = libbpf_num_possible_cpus(), error;
 
 	*reader = (struct amon_reader){ .exports = exports,
@@ -96,7 +96,7 @@ int amon_reader_new(const struct amon_exports *exports, bool announces, struct a
                     struct amon_failure *failure)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mapped, .map_flags = BPF_F_MMAPABLE);
-	uint32_t size = baseline_size(exports), entries = 1 + (uint32_t)libbpf_num_possible_cpus();
+	uint32_t size = amon_baseline_size(exports), entries = 1 + (uint32_t)libbpf_num_possible_cpus();
 	int baseline = size ? bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_baseline", 4, size, 2, NULL) : -1;
 	int control = bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_control", 4, AMON_CONTROL_SIZE, entries, &mapped);
 	int error = amon_reader_open(exports, control, baseline, announces, reader, failure);
@@ -257,7 +257,7 @@ static int subtract_baseline(struct amon_reader *reader, uint64_t sequence, stru
                              struct amon_failure *failure)
 {
 	uint32_t slot = sequence & 1;
-	AMON_FREES uint8_t *baseline = malloc(baseline_size(reader->exports));
+	AMON_FREES uint8_t *baseline = malloc(amon_baseline_size(reader->exports));
 	int error = baseline ? bpf_map_lookup_elem(reader->baseline, &slot, baseline) : -ENOMEM;
 
 	if (error)

@@ -1212,6 +1212,47 @@ def interrupted(number, hook, environment):
         same("left behind", attachments(name), before)
 
 
+KERNEL_TYPES = {"array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
+
+
+def kernel_maps(name, process):
+    """The maps that a process holds, or that its programs or a0's at XDP use: (type, key, value, entries, bytes), as the kernel tells."""
+    ids, programs = set(), {int(found) for found in re.findall(r"prog/xdp id (\d+)", shell(name, "ip link show a0").stdout)}
+    for fd in os.listdir(f"/proc/{process}/fdinfo"):
+        text = open(f"/proc/{process}/fdinfo/{fd}").read()
+        ids |= {int(found) for found in re.findall(r"^map_id:\s*(\d+)", text, re.M)}
+        programs |= {int(found) for found in re.findall(r"^prog_id:\s*(\d+)", text, re.M)}
+    show = lambda kind, number: json.loads(subprocess.run(["bpftool", "-j", kind, "show", "id", str(number)], capture_output=True, check=True).stdout)
+    for program in programs:
+        ids |= set(show("prog", program).get("map_ids", []))
+    maps = [show("map", number) for number in ids]
+    return sorted((KERNEL_TYPES[m["type"]], m["bytes_key"], m["bytes_value"], m["max_entries"], m["bytes_memlock"]) for m in maps)
+
+
+@tests([
+    ("no table", "ingress xdp { metric packets = count(); }"),
+    ("a small table", "ingress tc { table t by ip.src size 10 { metric packets = count(); } }"),
+    ("two hooks", "ingress xdp, egress { table t by net.src, net.proto size 3000 overflow drop { metric packets = count(); metric bytes = sum(net.len); } }"),
+    ("windows", "window 1s; ingress { reset; metric h = histogram(frame.len, log2); table t by ip.src size 4Ki { metric packets = count(); } }"),
+    ("totals beside a snapshot", "snapshot; ingress { metric a = count(); metric b = sum(net.len); }"),
+    ("a large packet", "ingress xdp { " + "".join(f"metric m{i} = sum(tcp.payload[{i}:8]);" for i in range(0, 400, 8)) + " }"),
+    ("events", "ingress tc { events e size 1Ki { frame.time, ip.src } }"),
+])
+def memory(body):
+    """What explain tells of the maps is what the kernel has: each map by its sizes, and its bytes within 5 percent."""
+    need(BPF and shutil.which("bpftool"), "bpftool")
+    write("m.amon", f"probe m {{ {body} }}")
+    root = json.loads(wants(amonc("explain", "-f", "json", "m.amon"), DONE).out)
+    told = sorted((m["type"], m["key"], m["value"], m["entries"], m["bytes"]) for m in root["memory"] for _ in range(m["copies"]))
+    with network() as name:
+        live = Live(name, "m.amon", "--interval", "1h")
+        maps = kernel_maps(name, live.process.pid)
+        live.end(signal.SIGTERM)
+    same("maps", [m[:4] for m in told], [m[:4] for m in maps])
+    same("their bytes", [(m, k) for m, k in zip(told, maps) if abs(m[4] - k[4]) > 0.05 * k[4]], [])
+    same("all", (root["maps"], root["bytes"]), (len(told), sum(m[4] for m in told)))
+
+
 @test
 def interrupted_window():
     """With `window`, the last read is what came since the read before."""
