@@ -80,6 +80,21 @@ static void print_once(const struct amon_plan_record *record, const char *block)
 			       record->metrics[i].column->name);
 }
 
+static void print_clock(const struct amon_plan *plan)
+{
+	const char *separator = " in ";
+
+	if (!plan->coarse)
+		return;
+	printf("clock       coarse");
+	for (uint32_t s = 0; plan->exact && s < plan->section_count; s++)
+		if (plan->sections[s].section->coarse) {
+			printf("%s%s", separator, plan->sections[s].section->name);
+			separator = ", ";
+		}
+	printf(": the kernel's tick, 4 ms at HZ=250\n");
+}
+
 static void print_plan(const struct amon_plan *plan)
 {
 	print_parsed(plan);
@@ -89,8 +104,7 @@ static void print_plan(const struct amon_plan *plan)
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
 	}
-	if (plan->coarse)
-		printf("clock       coarse: the kernel's tick, 4 ms at HZ=250\n");
+	print_clock(plan);
 }
 
 static void print_columns(const struct amon_export_column *columns, uint32_t count, const char *indent)

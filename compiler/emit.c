@@ -97,7 +97,7 @@ static void write_packet(struct emitter *e)
 	        "/* What the spec reads of a packet, in host byte order but for addresses */\nstruct packet {\n");
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (!strcmp(e->plan->members[i].field->member, "time"))
-			emit_member(e->out, "__u64", "time");
+			fprintf(e->out, "\t__u64 time%s;\n", e->plan->exact && e->plan->coarse ? ", coarse_time" : "");
 	for (uint32_t i = 0; i < e->plan->slice_count; i++)
 		emit_member(e->out, "__s64", e->plan->slices[i].member);
 	fprintf(e->out, "\t__u32 layers, cause;\n");

@@ -20,9 +20,12 @@ static void write_leave(struct amon_writer *w, const struct amon_plan_section *s
 	amon_write(w, section->shared ? "return 0;\n" : "return;\n");
 }
 
-static struct amon_writer begin_body(struct emitter *e, unsigned int *temporaries)
+static struct amon_writer begin_body(struct emitter *e, const struct amon_plan_section *section,
+                                     unsigned int *temporaries)
 {
-	struct amon_writer w = { .arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries };
+	struct amon_writer w = {
+		.arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries, .time = section->time
+	};
 
 	*temporaries = 0;
 	return w;
@@ -80,7 +83,7 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 	for (; from < record->metric_count && skipped; from++)
 		skipped -= !section->weighted || !record->metrics[from].column->once;
 	while (from < record->metric_count) {
-		struct amon_writer w = begin_body(e, &temporaries);
+		struct amon_writer w = begin_body(e, section, &temporaries);
 		struct scope s = { e, section, pointer };
 
 		emit_mark(e->out, table ? table->span : section->section->span);
@@ -187,7 +190,7 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
                                   const struct amon_plan_table *table)
 {
 	unsigned int temporaries;
-	struct amon_writer w = begin_body(e, &temporaries);
+	struct amon_writer w = begin_body(e, section, &temporaries);
 
 	emit_comment(e->arena, e->out, 0, "", table->table->span);
 	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function,
@@ -281,7 +284,7 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	unsigned int temporaries;
 	uint32_t more =
 	        once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
-	struct amon_writer w = begin_body(e, &temporaries);
+	struct amon_writer w = begin_body(e, section, &temporaries);
 	struct scope s = { e, section, "row" };
 
 	emit_comment(e->arena, e->out, 0, "", table->table->span);
@@ -363,7 +366,7 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	for (uint32_t i = 0; i < section->part_count && !once; i++)
 		more[i] = write_overflow_functions(e, section, part_function(e, section, &section->parts[i]),
 		                                   &section->parts[i].record, NULL, section->parts[i].pointer);
-	w = begin_body(e, &temporaries);
+	w = begin_body(e, section, &temporaries);
 	emit_comment(e->arena, e->out, 0, "", section->section->span);
 	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
 	        packet_type(section));

@@ -119,8 +119,9 @@ struct amon_plan_section {
 	uint32_t table_count;
 	uint32_t seen, selected, malformed; /* offsets */
 	const char *seen_member, *selected_member, *malformed_member;
-	bool weighted; /* runs at TC, where a run may stand for several wire packets */
-	bool shared;   /* its functions are verified apart, and read the packet through volatile */
+	const char *time; /* the member of struct packet that has this section's time: its clock is exact, or coarse */
+	bool weighted;    /* runs at TC, where a run may stand for several wire packets */
+	bool shared;      /* its functions are verified apart, and read the packet through volatile */
 	bool once;
 };
 
@@ -130,11 +131,11 @@ struct amon_plan {
 	struct amon_plan_section *sections;
 	uint32_t section_count;
 	bool programs[AMON_HOOK_COUNT];
-	bool announces;  /* exports.h */
-	bool coarse;     /* every section says so: one time is read for all */
-	bool choice;     /* some section says `ingress` alone */
-	uint32_t layers; /* whose presence some condition or key asks for */
-	uint32_t walked; /* that the parser walks */
+	bool announces;     /* exports.h */
+	bool exact, coarse; /* clocks that are read: those of the sections that ask for the time */
+	bool choice;        /* some section says `ingress` alone */
+	uint32_t layers;    /* whose presence some condition or key asks for */
+	uint32_t walked;    /* that the parser walks */
 	bool causes[AMON_CAUSE_COUNT];
 	struct amon_plan_member *members;
 	uint32_t member_count;

@@ -1219,6 +1219,19 @@ def interrupted(number, hook, environment):
         same("left behind", attachments(name), before)
 
 
+@test
+def clocks():
+    """Two sections of one hook: the exact time, and the tick before it, at most 10 ms old at HZ=100."""
+    with network() as name:
+        live = Live(name, "-e", """ingress tc as exact { metric t = last(frame.time) where eth.type == 0x1234; }
+            ingress tc as ticks { clock coarse; metric t = last(frame.time) where eth.type == 0x1234; }""", "--interval", "1h")
+        send(name, 1)
+        status, out, _ = live.end(signal.SIGTERM)
+        exact, tick = (int(json.loads(out)[section]["metrics"]["t"][20:29]) for section in ("exact", "ticks"))
+    same("status", status, DONE)
+    same("the tick is earlier, and not by more than two", 0 < (exact - tick) % 10**9 < 20_000_000, True)
+
+
 KERNEL_TYPES = {"array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
 
 
