@@ -28,6 +28,7 @@ struct options {
 	uint64_t count;    /* 0: until interrupted */
 	enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color;
 	bool quiet, verbose, dry_run;
+	bool follow, source; /* read, show */
 };
 
 /* Both texts that an object was made of; compiler/lines.h leads from one to the other. */
@@ -52,6 +53,8 @@ struct compilation {
 int compile_check(struct compilation *compilation, const struct options *options, const char *spec);
 int compile_emit(struct compilation *compilation, const struct options *options, const char *spec);
 int compile_object(struct compilation *compilation, const struct options *options, const char *spec);
+/** The same of an object that was built; takes it (malloc). `name` is whose it is, for complaints. */
+int compilation_of_object(struct compilation *compilation, void *object, size_t size, const char *name);
 /** To standard error; only errors under -q. */
 void print_diagnostics(const struct compilation *compilation, const struct options *options);
 void compilation_free(struct compilation *compilation);
@@ -73,17 +76,27 @@ int command_explain(struct options *options);
 int command_fields(struct options *options);
 int command_replay(struct options *options);
 int command_run(struct options *options);
+int command_deploy(struct options *options);
+int command_list(struct options *options);
+int command_read(struct options *options);
+int command_show(struct options *options);
+int command_replace(struct options *options);
+int command_diff(struct options *options);
+int command_remove(struct options *options);
 
 /** Prints `amonc: error: …` and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool use_color(const struct options *options, FILE *to);
 /**
  * What the runtime's errno means for the exit status; prints the failure (a verifier's refusal as report_refusal()
- * does) and clears it.
+ * does) and clears it. `c` is NULL where nothing was to be loaded.
  */
 int report_failure(const struct options *options, const struct compilation *c, int error, struct amon_failure *failure);
 /** Tells what the verifier refuses: the spec's line, the C around it; its log (failure->log) only under -v. */
 void report_refusal(const struct options *options, const struct compilation *c, const struct amon_failure *failure);
+struct amon_attached;
+/** Tells which hooks were chosen, and what that changes for others. */
+void tell_hooks(const struct options *options, const struct amon_attached *attached, const char *probe);
 /** amon_probe_load(), with the verifier's log under -v. */
 int load_probe(const struct options *options, const struct compilation *c, struct amon_load_options *load,
                struct amon_loaded **loaded, struct amon_failure *failure);

@@ -101,6 +101,16 @@ static bool all_defines_used(const struct options *options)
 	return true;
 }
 
+int compilation_of_object(struct compilation *c, void *object, size_t size, const char *name)
+{
+	memset(c, 0, sizeof(*c));
+	c->arena = amon_arena_new();
+	amon_diagnostics_init(&c->diagnostics, c->arena);
+	c->object = object;
+	c->object_size = size;
+	return open_object(c, name);
+}
+
 int compile_check(struct compilation *c, const struct options *options, const char *spec)
 {
 	struct amon_check_options check = { options->defines, options->define_count };

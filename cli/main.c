@@ -20,11 +20,18 @@ static const struct command {
 	{ "explain", "SPEC", "what it parses, its maps and bytes, what it exports", "eDf", command_explain },
 	{ "fields", "[PATTERN]", "fields, protocols and aggregations", "f", command_fields },
 	{ "replay", "SPEC TRACE", "run the kernel program over a capture", "eDfol", command_replay },
-	{ "run", "SPEC -i IFACE", "attach, print each interval, detach at the end", "eDfoi", command_run },
+	{ "run", "SPEC -i IFACE", "attach, print each interval, detach at the end", "eDfoinc", command_run },
+	{ "deploy", "SPEC -i IFACE", "attach, and leave it running", "eDin", command_deploy },
+	{ "list", "", "the probes that run", "f", command_list },
+	{ "read", "NAME", "what a probe has counted", "focF", command_read },
+	{ "show", "NAME", "its spec, or its C", "os", command_show },
+	{ "replace", "NAME SPEC", "put another in its place, without a gap", "eDn", command_replace },
+	{ "diff", "NAME SPEC", "what differs; status 1 where anything does", "eD", command_diff },
+	{ "remove", "NAME", "detach it", "", command_remove },
 };
 
 /* Flags without a letter. */
-enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL };
+enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL, FLAG_FOLLOW, FLAG_SOURCE };
 
 static const struct flag {
 	int key;
@@ -33,10 +40,12 @@ static const struct flag {
 } flags[] = {
 	{ 'e', 'e', NULL, "TEXT", "the spec itself: a probe, a section, or what stands in an ingress section" },
 	{ 'D', 'D', NULL, "NAME=VALUE", "set a param of the spec" },
-	{ 'i', 'i', "interface", "IFACE", "run: the interface" },
-	{ FLAG_INTERVAL, 'i', "interval", "TIME", "run: time between reads, such as 1s or 500ms" },
-	{ FLAG_COUNT, 'i', "count", "N", "run: stop after N reads" },
-	{ 'n', 'i', "dry-run", NULL, "run: all but attaching" },
+	{ 'i', 'i', "interface", "IFACE", "run, deploy: the interface" },
+	{ FLAG_INTERVAL, 'c', "interval", "TIME", "run, read: time between reads, such as 1s or 500ms" },
+	{ FLAG_COUNT, 'c', "count", "N", "run, read: stop after N reads" },
+	{ FLAG_FOLLOW, 'F', "follow", NULL, "read: again and again, on the clock" },
+	{ FLAG_SOURCE, 's', "source", NULL, "show: the C" },
+	{ 'n', 'n', "dry-run", NULL, "run, deploy, replace: all but attaching" },
 	{ FLAG_LOCAL, 'l', "local", "PREFIX", "replay: packets from there go out, all others come in" },
 	{ 'f', 'f', "format", "FORMAT", "how to print it; a table on a terminal, JSON elsewhere" },
 	{ 'o', 'o', "output", "FILE", "write there, csv: to DIR/, instead of to standard output; build: to PROBE.o" },
@@ -188,6 +197,12 @@ static int read_flag(struct parsed *parsed, int key, char *argument)
 		return read_count(options, argument);
 	case FLAG_LOCAL:
 		return add_local(options, argument);
+	case FLAG_FOLLOW:
+		options->follow = true;
+		return EXIT_DONE;
+	case FLAG_SOURCE:
+		options->source = true;
+		return EXIT_DONE;
 	case 'n':
 		options->dry_run = true;
 		return EXIT_DONE;
@@ -297,7 +312,7 @@ static int parse(int argc, char **argv, struct parsed *parsed)
 
 static bool is_later(const char *name)
 {
-	static const char *const later[] = { "fmt", "deploy", "list", "show", "read", "replace", "diff", "remove" };
+	static const char *const later[] = { "fmt" };
 
 	for (size_t i = 0; i < COUNT_OF(later); i++)
 		if (!strcmp(name, later[i]))

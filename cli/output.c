@@ -57,7 +57,7 @@ int report_failure(const struct options *options, const struct compilation *c, i
 {
 	int status = failure->log ? EXIT_REFUSED : status_of(error);
 
-	if (failure->log)
+	if (failure->log && c)
 		report_refusal(options, c, failure);
 	else
 		complain(0, "%s", failure->message[0] ? failure->message : strerror(-error));

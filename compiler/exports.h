@@ -29,6 +29,7 @@ struct amon_export_column {
 	uint64_t divisor, multiplier;
 	const struct amon_aggregation *aggregation; /* METRIC */
 	bool reset;                                 /* METRIC outside tables: a read returns what came since the last */
+	uint64_t signature;                         /* METRIC: equal where another spec's means the same */
 	struct amon_buckets buckets;
 	struct amon_layout
 	        layout; /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
@@ -54,7 +55,8 @@ struct amon_export_value {
 
 struct amon_export_table {
 	const char *name, *help;
-	const char *map; /* PERCPU_HASH: key, record */
+	const char *map;                    /* PERCPU_HASH: key, record */
+	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */
 	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
 	uint32_t key_size, record_size, size;
 	bool twice; /* each clone has its own maps */
@@ -78,6 +80,7 @@ struct amon_export_part {
 	const char *map;
 	uint32_t offset, size; /* in the record; parts lie one behind the other, and fill it */
 	bool twice;            /* each clone has its own map */
+	uint64_t signature;    /* of all that it holds */
 };
 
 struct amon_export_section {
@@ -85,6 +88,7 @@ struct amon_export_section {
 	struct amon_export_part *parts;
 	uint32_t part_count;
 	uint32_t record_size; /* of all parts */
+	uint64_t signature;   /* which packets are counted */
 	bool reset;           /* the ledger, but for tables', is what came since the last read */
 	struct amon_hook hooks[AMON_HOOK_COUNT];
 	uint32_t hook_count;

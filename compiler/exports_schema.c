@@ -190,6 +190,7 @@ static const struct amon_schema column_rows[] = {
 	{ "aggregation", AMON_SCHEMA_AGGREGATION,
 	  AT(struct amon_export_column, aggregation) }, // NOLINT(bugprone-sizeof-expression)
 	BOOL(struct amon_export_column, reset, "reset"),
+	U63(struct amon_export_column, signature, "signature"),
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
 	POINTER(struct amon_export_column, value, "value", value_rows),
@@ -207,6 +208,8 @@ static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, help, "help"),
 	TEXT(struct amon_export_table, map, "map"),
 	BOOL(struct amon_export_table, events, "events"),
+	U63(struct amon_export_table, signature, "signature"),
+	U63(struct amon_export_table, rows_signature, "rows_signature"),
 	U32(struct amon_export_table, key_size, "key_size"),
 	U32(struct amon_export_table, record_size, "record_size"),
 	U32(struct amon_export_table, size, "size"),
@@ -237,6 +240,7 @@ static const struct amon_schema part_rows[] = {
 	PLACE(struct amon_export_part, offset, "offset"),
 	U32(struct amon_export_part, size, "size"),
 	BOOL(struct amon_export_part, twice, "twice"),
+	U63(struct amon_export_part, signature, "signature"),
 	END,
 };
 
@@ -246,6 +250,7 @@ static const struct amon_schema section_rows[] = {
 	BOOL(struct amon_export_section, coarse, "coarse"),
 	ARRAY(struct amon_export_section, parts, part_count, "parts", part_rows),
 	U32(struct amon_export_section, record_size, "record_size"),
+	U63(struct amon_export_section, signature, "signature"),
 	BOOL(struct amon_export_section, reset, "reset"),
 	PLACE(struct amon_export_section, seen, "seen"),
 	PLACE(struct amon_export_section, selected, "selected"),

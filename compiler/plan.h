@@ -161,6 +161,17 @@ const char *amon_program_name(enum amon_hook_kind hook);
 /** The member's type in a key or record: "__u16", "__be32[4]". */
 const char *amon_plan_c_type(enum amon_base base, uint32_t size);
 
+/**
+ * Numbers that are equal where two specs mean the same (plan_signature.c): the packets of a section; the rows of a
+ * table, but not what they hold; a metric; and all that a map holds, byte by byte.
+ */
+uint64_t amon_section_signature(const struct amon_section *section);
+uint64_t amon_table_signature(const struct amon_table *table);
+uint64_t amon_metric_signature(const struct amon_column *column);
+uint64_t amon_rows_signature(const struct amon_plan_table *table);
+uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
+                             const struct amon_plan_part *part);
+
 /** The export table of a plan. */
 struct amon_exports *amon_plan_exports(const struct amon_plan *plan);
 

@@ -196,6 +196,8 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 		if (column->value->type.base == AMON_BASE_NET)
 			to->layout.version = version;
 	}
+	if (column->kind == AMON_COLUMN_METRIC)
+		to->signature = amon_metric_signature(column);
 	if (column->kind == AMON_COLUMN_DERIVE)
 		to->value = value_of(b, column->value);
 }
@@ -244,6 +246,8 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.help = or_empty(checked->help),
 		.map = table->map,
 		.events = checked->events,
+		.signature = amon_table_signature(checked),
+		.rows_signature = amon_rows_signature(table),
 		.key_size = table->key_size,
 		.record_size = table->record.size,
 		.size = checked->size,
@@ -290,7 +294,8 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		const struct amon_plan_part *part = &section->parts[i];
 
-		to->parts[i] = (struct amon_export_part){ part->map, part->offset, part->record.size, part->twice };
+		to->parts[i] = (struct amon_export_part){ part->map, part->offset, part->record.size, part->twice,
+			                                  amon_part_signature(b->plan, section, part) };
 		to->record_size += part->record.size;
 	}
 }
@@ -315,6 +320,7 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 	*to = (struct amon_export_section){
 		.name = checked->name,
 		.reset = is_reset(checked),
+		.signature = amon_section_signature(checked),
 		.hook_count = checked->hook_count,
 		.coarse = checked->coarse,
 		.columns = columns_of(b, &b->sections[index], UINT32_MAX),

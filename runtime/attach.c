@@ -7,20 +7,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "attached.h"
 #include "cleanup.h"
 #include "compiler/diagnostic.h"
-#include "hook.h"
 #include "kernel.h"
 #include "probe.h"
 #include "reader.h"
-
-struct amon_attached {
-	int ifindex;
-	struct amon_xdp xdp;
-	struct amon_tc tc[2]; /* ingress, egress */
-	struct amon_attached_hook hooks[AMON_HOOK_COUNT];
-	uint32_t hook_count;
-};
 
 /* The interface */
 
@@ -144,22 +136,24 @@ int amon_probe_choose(const struct amon_exports *exports, const char *interface,
 /* Attaching */
 
 /* A probe that is loaded once runs in both slots of the pair. */
-static struct amon_gate_options gate_of(const struct amon_loaded *loaded, enum amon_hook_kind kind)
+static struct amon_gate_options gate_of(const struct amon_loaded *loaded, enum amon_hook_kind kind, unsigned int pair)
 {
-	return (struct amon_gate_options){
-		.control = loaded->reader->control_map,
-		.announces = loaded->reader->announces,
-		.programs = { loaded->clones[0].programs[kind], loaded->clones[loaded->clone_count - 1].programs[kind],
-		              -1, -1 },
-	};
+	struct amon_gate_options gate = { .control = loaded->reader->control_map,
+		                          .announces = loaded->reader->announces,
+		                          .programs = { -1, -1, -1, -1 } };
+
+	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
+		gate.programs[AMON_CLONES * pair + clone] =
+		        loaded->clones[clone < loaded->clone_count ? clone : 0].programs[kind];
+	return gate;
 }
 
-static int attach_xdp(const struct amon_loaded *loaded, const char *interface, struct amon_attached *attached,
-                      struct amon_failure *failure)
+static int attach_xdp(const struct amon_loaded *loaded, const char *interface, unsigned int pair,
+                      struct amon_attached *attached, struct amon_failure *failure)
 {
 	struct wish wish = collect_wishes(loaded->exports);
 	enum amon_xdp_mode mode = wish.choice && !loaded->ingress_tc ? AMON_XDP_NATIVE : wish.mode;
-	struct amon_gate_options gate = gate_of(loaded, AMON_HOOK_XDP);
+	struct amon_gate_options gate = gate_of(loaded, AMON_HOOK_XDP, pair);
 	int error = amon_kernel_bpffs(failure);
 
 	if (!error)
@@ -171,10 +165,10 @@ static int attach_xdp(const struct amon_loaded *loaded, const char *interface, s
 }
 
 static int attach_tc(const struct amon_loaded *loaded, const char *interface, enum amon_hook_kind kind,
-                     struct amon_attached *attached, struct amon_failure *failure)
+                     unsigned int pair, struct amon_attached *attached, struct amon_failure *failure)
 {
 	bool egress = kind == AMON_HOOK_TC_EGRESS;
-	struct amon_gate_options gate = gate_of(loaded, kind);
+	struct amon_gate_options gate = gate_of(loaded, kind, pair);
 	int error = amon_tc_attach(interface, attached->ifindex, egress, &gate, &attached->tc[egress], failure);
 
 	if (!error)
@@ -182,28 +176,52 @@ static int attach_tc(const struct amon_loaded *loaded, const char *interface, en
 	return error;
 }
 
+int amon_attached_add(struct amon_attached *attached, const struct amon_loaded *loaded, const char *interface,
+                      enum amon_hook_kind kind, unsigned int pair, struct amon_failure *failure)
+{
+	return kind == AMON_HOOK_XDP ? attach_xdp(loaded, interface, pair, attached, failure)
+	                             : attach_tc(loaded, interface, kind, pair, attached, failure);
+}
+
+bool amon_attached_has(const struct amon_attached *attached, enum amon_hook_kind kind)
+{
+	for (uint32_t i = 0; i < attached->hook_count; i++)
+		if (attached->hooks[i].kind == kind)
+			return true;
+	return false;
+}
+
+void amon_attached_remove(struct amon_attached *attached, enum amon_hook_kind kind)
+{
+	uint32_t left = 0;
+
+	if (!amon_attached_has(attached, kind))
+		return;
+	if (kind == AMON_HOOK_XDP)
+		amon_xdp_detach(&attached->xdp);
+	else
+		amon_tc_detach(&attached->tc[kind == AMON_HOOK_TC_EGRESS]);
+	for (uint32_t i = 0; i < attached->hook_count; i++)
+		if (attached->hooks[i].kind != kind)
+			attached->hooks[left++] = attached->hooks[i];
+	attached->hook_count = left;
+}
+
 static int attach_all(const struct amon_loaded *loaded, const char *interface, struct amon_attached *attached,
                       struct amon_failure *failure)
 {
 	int error = 0;
 
-	for (enum amon_hook_kind kind = 0; kind < AMON_HOOK_COUNT && !error; kind++) {
-		if (loaded->clones[0].programs[kind] < 0)
-			continue;
-		error = kind == AMON_HOOK_XDP ? attach_xdp(loaded, interface, attached, failure)
-		                              : attach_tc(loaded, interface, kind, attached, failure);
-	}
+	for (enum amon_hook_kind kind = 0; kind < AMON_HOOK_COUNT && !error; kind++)
+		if (loaded->clones[0].programs[kind] >= 0)
+			error = amon_attached_add(attached, loaded, interface, kind, 0, failure);
 	return error;
 }
 
 static void detach_all(struct amon_attached *attached)
 {
-	for (uint32_t i = 0; i < attached->hook_count; i++) {
-		if (attached->hooks[i].kind == AMON_HOOK_XDP)
-			amon_xdp_detach(&attached->xdp);
-		else
-			amon_tc_detach(&attached->tc[attached->hooks[i].kind == AMON_HOOK_TC_EGRESS]);
-	}
+	for (enum amon_hook_kind kind = 0; kind < AMON_HOOK_COUNT; kind++)
+		amon_attached_remove(attached, kind);
 }
 
 int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct amon_attached **result,
@@ -219,7 +237,7 @@ int amon_probe_attach(struct amon_loaded *loaded, const char *interface, struct 
 	AMON_FREES struct amon_attached *attached = calloc(1, sizeof(*attached));
 	if (!attached)
 		return amon_fail(failure, -ENOMEM, "out of memory");
-	attached->ifindex = ifindex;
+	amon_attached_init(attached, ifindex);
 	amon_reader_start(loaded->reader);
 	error = attach_all(loaded, interface, attached, failure);
 	if (error) {

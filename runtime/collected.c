@@ -436,3 +436,32 @@ int amon_collected_copy(const struct amon_exports *exports, const struct amon_co
 		*copy = made;
 	return error;
 }
+
+static int merge_table(const struct amon_export_table *table, const struct amon_collected_table *from,
+                       struct amon_collected_table *into)
+{
+	int error = 0;
+
+	for (uint64_t row = 0; !error && row < from->row_count; row++)
+		error = amon_collected_add(table, into, from->keys + row * table->key_size,
+		                           from->records + row * table->record_size);
+	if (from->other)
+		amon_merge_columns(table->columns, table->column_count, into->other, from->other);
+	return error;
+}
+
+int amon_collected_merge(const struct amon_exports *exports, struct amon_collected *into,
+                         const struct amon_collected *from)
+{
+	int error = 0;
+
+	for (uint32_t s = 0; !error && s < exports->section_count; s++) {
+		const struct amon_export_section *section = &exports->sections[s];
+
+		amon_merge_section(section, into->sections[s].record, from->sections[s].record);
+		for (uint32_t t = 0; !error && t < section->table_count; t++)
+			error = merge_table(&section->tables[t], &from->sections[s].tables[t],
+			                    &into->sections[s].tables[t]);
+	}
+	return error;
+}

@@ -9,7 +9,9 @@
 
 static void add(struct amon_maps *maps, const char *name, bool twice)
 {
-	maps->maps[maps->count++] = (struct amon_map){ name, twice, { -1, -1 }, { 0, 0 } };
+	maps->maps[maps->count++] = (struct amon_map){
+		.name = name, .twice = twice, .fds = { -1, -1 }, .read = { AMON_NOT_READ, AMON_NOT_READ }
+	};
 }
 
 static void add_section(struct amon_maps *maps, const struct amon_export_section *section)
@@ -62,6 +64,13 @@ int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int 
 	int fd = map ? map->fds[map->twice ? clone : 0] : -1;
 
 	return fd < 0 ? -ENOENT : fd;
+}
+
+bool amon_maps_skips(const struct amon_maps *maps, const char *name)
+{
+	const struct amon_map *map = find(maps, name);
+
+	return map && map->skipped;
 }
 
 uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone)

@@ -7,10 +7,14 @@
 /* A probe runs as two clones, each with maps of its own for what windows cut. */
 #define AMON_CLONES 2
 
+/** In place of how far events were read: not at all. */
+#define AMON_NOT_READ UINT64_MAX
+
 /** A map of the export table, and its descriptors. */
 struct amon_map {
 	const char *name; /* the export table's */
 	bool twice;
+	bool skipped;               /* a reading leaves it out */
 	int fds[AMON_CLONES];       /* owned; -1: none. Of a shared map the first alone */
 	uint64_t read[AMON_CLONES]; /* of events: how far they were read, and so may be taken */
 };
@@ -26,6 +30,7 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps);
 void amon_maps_close(struct amon_maps *maps);
 /** A clone's map by its name; a descriptor (borrowed), or -ENOENT. */
 int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone);
+bool amon_maps_skips(const struct amon_maps *maps, const char *name);
 /** Where it is noted how far a clone's events were read; NULL for no such map. */
 uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone);
 

@@ -191,6 +191,21 @@ static int share_maps(const struct amon_loaded *loaded, const struct amon_clone 
 	return error;
 }
 
+/* What goes on counting where it was. */
+static int inherit_maps(const struct amon_maps *inherited, const struct amon_clone *clone, unsigned int index)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; inherited && i < inherited->count && !error; i++) {
+		int fd = amon_maps_find(inherited, inherited->maps[i].name, index);
+		struct bpf_map *map = bpf_object__find_map_by_name(clone->object, inherited->maps[i].name);
+
+		if (fd >= 0 && map)
+			error = bpf_map__reuse_fd(map, fd);
+	}
+	return error;
+}
+
 /* The reader outlives the objects where a probe is left running. */
 static int note_maps(const struct amon_loaded *loaded, struct amon_failure *failure)
 {
@@ -253,6 +268,8 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 	else if (clone != loaded->clones)
 		error = share_maps(loaded, clone);
 	if (!error)
+		error = inherit_maps(options->inherited, clone, (unsigned int)(clone - loaded->clones));
+	if (!error)
 		error = bpf_object__load(clone->object);
 	free(failure->log);
 	failure->log = amon_heard_log();
@@ -287,7 +304,8 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
 		memset(loaded->clones[clone].programs, 0xff, sizeof(loaded->clones[clone].programs));
 	loaded->reader->control_map = loaded->reader->baseline = -1;
-	error = amon_reader_new(exports, announces, loaded->reader, failure);
+	error = options->replaces ? amon_reader_beside(exports, options->replaces, loaded->reader, failure)
+	                          : amon_reader_new(exports, announces, loaded->reader, failure);
 	if (error)
 		return error;
 	loaded->clone_count = !options->replay && has_doubled(&loaded->reader->maps) ? AMON_CLONES : 1;

@@ -60,6 +60,9 @@ struct amon_choice {
 struct amon_load_options {
 	bool replay;
 	bool announces; /* windows will be short, whatever the export table says */
+	const struct amon_reader
+	        *replaces; /* a probe that runs, whose place is taken: its control is shared. NULL: none */
+	const struct amon_maps *inherited; /* and so are these maps, by their names: both or the shared descriptor */
 	struct amon_choice choice;
 	bool verbose; /* keep the verifier's log on success too */
 };

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "carry.h"
 #include "cleanup.h"
 #include "kernel.h"
 #include "storage.h"
@@ -79,6 +81,7 @@ int amon_reader_open(const struct amon_exports *exports, int control, int baseli
 		                        .control_map = control,
 		                        .baseline = baseline,
 		                        .announces = announces,
+		                        .carry = -1,
 		                        .cpus = cpus > 0 ? (uint32_t)cpus : 1,
 		                        .totals = size ? malloc(size) : NULL };
 	error = control < 0 ? control : size && baseline < 0 ? baseline : size && !reader->totals ? -ENOMEM : 0;
@@ -92,18 +95,33 @@ int amon_reader_open(const struct amon_exports *exports, int control, int baseli
 	return cannot_share(failure, error);
 }
 
+static int make_baseline(const struct amon_exports *exports)
+{
+	uint32_t size = amon_baseline_size(exports);
+
+	return size ? bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_baseline", 4, size, 2, NULL) : -1;
+}
+
+int amon_reader_beside(const struct amon_exports *exports, const struct amon_reader *running,
+                       struct amon_reader *reader, struct amon_failure *failure)
+{
+	int control = fcntl(running->control_map, F_DUPFD_CLOEXEC, 0);
+
+	return amon_reader_open(exports, control, make_baseline(exports), running->announces, reader, failure);
+}
+
 int amon_reader_new(const struct amon_exports *exports, bool announces, struct amon_reader *reader,
                     struct amon_failure *failure)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mapped, .map_flags = BPF_F_MMAPABLE);
-	uint32_t size = amon_baseline_size(exports), entries = 1 + (uint32_t)libbpf_num_possible_cpus();
-	int baseline = size ? bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_baseline", 4, size, 2, NULL) : -1;
+	uint32_t entries = 1 + (uint32_t)libbpf_num_possible_cpus();
 	int control = bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_control", 4, AMON_CONTROL_SIZE, entries, &mapped);
-	int error = amon_reader_open(exports, control, baseline, announces, reader, failure);
+	int error = amon_reader_open(exports, control, make_baseline(exports), announces, reader, failure);
 
 	if (error)
 		return error;
 	reader->control->state = state_of(1, AMON_PHASE_OPEN, 0);
+	reader->control->announces = announces;
 	amon_reader_start(reader);
 	return 0;
 }
@@ -123,8 +141,10 @@ void amon_reader_close(struct amon_reader *reader)
 	amon_close(&reader->baseline);
 	free(reader->totals);
 	amon_collected_free(reader->gathered);
+	amon_collected_free(reader->carried);
+	amon_close(&reader->carry);
 	reader->totals = NULL;
-	reader->gathered = NULL;
+	reader->gathered = reader->carried = NULL;
 }
 
 /* --- the swap */
@@ -299,7 +319,40 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	                   failure);
 	if (!error && reader->totals)
 		error = subtract_baseline(reader, window->sequence, into, failure);
+	if (!error && reader->carried && amon_collected_merge(reader->exports, into, reader->carried))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
 	return error;
+}
+
+bool amon_reader_is_cut(const struct amon_reader *reader)
+{
+	return PHASE(reader->control->state) != AMON_PHASE_OPEN;
+}
+
+int amon_reader_rest(struct amon_reader *reader, struct amon_collected **result, struct amon_failure *failure)
+{
+	__attribute__((cleanup(amon_collected_cleanup))) struct amon_collected *collected =
+	        amon_collected_new(reader->exports);
+	unsigned int clone = CLONE(reader->control->state);
+	int error;
+
+	if (!collected)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	error = read_clone(reader, !clone, AMON_KEPT, collected, failure);
+	if (!error)
+		error = read_clone(reader, clone, AMON_RESET | AMON_KEPT | AMON_SHARED | AMON_EVENTS, collected,
+		                   failure);
+	if (!error && reader->totals)
+		error = subtract_baseline(reader, SEQUENCE(reader->control->state), collected, failure);
+	if (!error && reader->carried && amon_collected_merge(reader->exports, collected, reader->carried))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
+	if (!error && sort_tables(reader->exports, collected))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
+	if (error)
+		return error;
+	*result = collected;
+	collected = NULL;
+	return 0;
 }
 
 int amon_reader_cut(struct amon_reader *reader, struct amon_collected **result, struct amon_window *window,
@@ -339,43 +392,47 @@ static int take_events(struct amon_reader *reader, struct amon_failure *failure)
 	return amon_storage_reset(&reader->maps, reader->exports, 0, AMON_EVENTS, failure);
 }
 
-/* What does not swap goes on from here under the next number, at once: one store. */
-static int begin_next(struct amon_reader *reader, struct amon_failure *failure)
+/* What was carried over is emptied as the maps are: the same bytes, without what a reset empties. */
+static int empty_carry(struct amon_reader *reader)
 {
-	uint64_t state = reader->control->state, sequence = SEQUENCE(state);
-	int error = write_baseline(reader, sequence + 1);
-
-	if (!error)
-		error = take_events(reader, failure);
-	if (!error)
-		set_state(reader, state_of(sequence + 1, AMON_PHASE_OPEN, PAIR(state)));
-	return error;
+	return reader->carry < 0 ? 0 : amon_carry_reset(reader->exports, reader->carried, reader->carry);
 }
 
-static int empty(struct amon_reader *reader, struct amon_failure *failure)
+/*
+ * From the store on that says that the window was written out, all may be done again: what is emptied is empty. What
+ * does not swap goes on from there under the next number.
+ */
+static int write_out(struct amon_reader *reader, bool doubled)
 {
-	uint64_t state = reader->control->state;
-	int error;
+	uint64_t state = reader->control->state, next = SEQUENCE(state) + !doubled;
+	int error = write_baseline(reader, next);
 
-	if (PHASE(state) == AMON_PHASE_CUT) {
-		error = write_baseline(reader, SEQUENCE(state));
-		if (error)
-			return error;
-		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_WRITTEN, PAIR(state)));
-	}
-	error = take_events(reader, failure);
 	if (!error)
-		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
-	if (!error)
-		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_OPEN, PAIR(state)));
+		set_state(reader, state_of(next, AMON_PHASE_WRITTEN, PAIR(state)));
 	return error;
 }
 
 int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 {
-	if (!is_doubled(reader))
-		return begin_next(reader, failure);
-	return PHASE(reader->control->state) == AMON_PHASE_OPEN ? 0 : empty(reader, failure);
+	bool doubled = is_doubled(reader);
+	enum amon_phase phase = PHASE(reader->control->state);
+	uint64_t state;
+	int error = 0;
+
+	if (doubled && phase == AMON_PHASE_OPEN)
+		return 0;
+	if (phase != AMON_PHASE_WRITTEN)
+		error = write_out(reader, doubled);
+	if (!error)
+		error = empty_carry(reader);
+	if (!error)
+		error = take_events(reader, failure);
+	state = reader->control->state;
+	if (!error && doubled)
+		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
+	if (!error)
+		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_OPEN, PAIR(state)));
+	return error;
 }
 
 /* --- a replay */

@@ -31,6 +31,8 @@ struct amon_reader {
 	bool announces;  /* programs tell when they are inside, so that there is no need for a grace period */
 	int baseline;    /* an ARRAY of two section records, one behind the other, that only readers write; -1: none */
 	uint8_t *totals; /* the next one, once a window was cut */
+	struct amon_collected *carried;  /* what a probe whose place this took had counted; NULL: nothing */
+	int carry;                       /* the map that holds it, for amon_reader_done(); -1: none */
 	struct amon_collected *gathered; /* in a replay: the events of the window so far */
 };
 
@@ -45,6 +47,9 @@ int amon_reader_new(const struct amon_exports *exports, bool announces, struct a
 /** The same for a probe that runs: takes its control map and baseline (-1: none), and closes them in any case. */
 int amon_reader_open(const struct amon_exports *exports, int control, int baseline, bool announces,
                      struct amon_reader *reader, struct amon_failure *failure);
+/** The same for a probe that is to take the place of another, whose control it shares, with a baseline of its own. */
+int amon_reader_beside(const struct amon_exports *exports, const struct amon_reader *running,
+                       struct amon_reader *reader, struct amon_failure *failure);
 void amon_reader_close(struct amon_reader *reader);
 /** The first window starts now rather than when the memory was made. */
 void amon_reader_start(struct amon_reader *reader);
@@ -63,6 +68,12 @@ bool amon_exports_reset(const struct amon_exports *exports);
 
 /** Waits until no program that could have seen the state from before the call still runs. */
 int amon_reader_wait(const struct amon_reader *reader);
+
+/** True where a window was cut by a reader that is not done with it. */
+bool amon_reader_is_cut(const struct amon_reader *reader);
+/** All that the maps hold of the window that is open, and totals. Only of a pair of clones that does not run any more.
+ */
+int amon_reader_rest(struct amon_reader *reader, struct amon_collected **collected, struct amon_failure *failure);
 
 /** Stores a new state for all hooks at once: another pair of clones. */
 void amon_reader_set_pair(struct amon_reader *reader, unsigned int pair);

@@ -71,3 +71,16 @@ int amon_ring_take(int map, uint64_t to)
 	munmap(consumer, page);
 	return 0;
 }
+
+int amon_ring_take_all(int map)
+{
+	size_t page = page_size();
+	const uint64_t *producer = mmap(NULL, page, PROT_READ, MAP_SHARED, map, (off_t)page);
+	uint64_t to;
+
+	if (producer == MAP_FAILED)
+		return -errno;
+	to = *producer;
+	munmap((void *)producer, page);
+	return amon_ring_take(map, to);
+}

@@ -18,5 +18,7 @@ int amon_ring_read(int map, uint32_t size, int (*visit)(const void *event, uint3
                    uint64_t *to);
 /** Gives the room of all events before `to` back. 0 or -errno. */
 int amon_ring_take(int map, uint64_t to);
+/** The same of all events, where no program writes. */
+int amon_ring_take_all(int map);
 
 #endif

@@ -295,13 +295,16 @@ static bool takes_table(const struct reading *reading, const struct amon_export_
 {
 	enum amon_which shared = table->events ? AMON_EVENTS : AMON_SHARED;
 
-	return reading->which & (!table->twice ? shared : table->reset ? AMON_RESET : AMON_KEPT);
+	return !amon_maps_skips(reading->maps, table->map) && (reading->which & (!table->twice  ? shared
+	                                                                         : table->reset ? AMON_RESET
+	                                                                                        : AMON_KEPT));
 }
 
 /* A part of the clones' own may hold both what a reset empties and what it does not. */
 static bool takes_part(const struct reading *reading, const struct amon_export_part *part)
 {
-	return reading->which & (part->twice ? AMON_RESET | AMON_KEPT : AMON_SHARED);
+	return !amon_maps_skips(reading->maps, part->map) &&
+	       (reading->which & (part->twice ? AMON_RESET | AMON_KEPT : AMON_SHARED));
 }
 
 /* --- reading */
@@ -402,7 +405,10 @@ static int take_events(const struct reading *reading, const struct amon_export_t
 	const uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
 	int fd = amon_maps_find(reading->maps, table->map, reading->clone), error;
 
-	error = fd < 0 ? fd : amon_ring_take(fd, *read);
+	/* a reader that died had written out all that rests, and of what goes on nobody knows how much */
+	if (*read == AMON_NOT_READ && !table->twice)
+		return 0;
+	error = fd < 0 ? fd : *read == AMON_NOT_READ ? amon_ring_take_all(fd) : amon_ring_take(fd, *read);
 	return error ? amon_fail(reading->failure, error, "cannot empty events %s: %s", table->map, strerror(-error))
 	             : 0;
 }

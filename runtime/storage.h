@@ -49,6 +49,10 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 /** The same for a section's record, whose ledger adds too. */
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from);
 
+/** Adds all counts to others of the same export table; to be sorted then. 0 or -ENOMEM. */
+int amon_collected_merge(const struct amon_exports *exports, struct amon_collected *into,
+                         const struct amon_collected *from);
+
 /* `reset` without `snapshot`: what a read returns is a difference, and nothing is written to the kernel. */
 
 bool amon_section_has_baseline(const struct amon_export_section *section);

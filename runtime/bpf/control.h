@@ -23,6 +23,11 @@ struct amon_control {
 	/* The readers' own. Nanoseconds since 1970, of the windows whose numbers are even, and odd. */
 	__u64 start[2];
 	__u64 end; /* of the window that was cut */
+	/* How the probe hangs on its interface, for who reads or removes it later. */
+	__u32 announces, ingress_tc, xdp_mode;
+	struct {
+		__u32 handle, priority; /* of the filter, where there are no TCX links */
+	} filters[2]; /* ingress, egress */
 };
 
 /*

@@ -288,7 +288,7 @@ def later_offload():
     fragment("ingress xdp offload { metric a = count(); }", SPEC, "AT:1:13: error:", "offload")
 
 
-@tests([(command,) * 2 for command in ("fmt", "deploy", "list", "show", "read", "replace", "diff", "remove")])
+@tests([(command,) * 2 for command in ("fmt",)])
 def later_command(command):
     wants(amonc(command, "x"), USAGE, f"`{command}`", "later version")
 
@@ -1059,6 +1059,7 @@ def refusal(behind, line, instead, *words):
     need(BPF, "needs BPF")
     result = wants(amonc("replay", refused(behind, line, instead), capture("basic")), REFUSED, *words, "amonc: -v shows the verifier's whole log", never=["processed "])
     wants(amonc("run", "bad.o", "-i", "lo", "-n"), REFUSED, *words)
+    wants(amonc("deploy", "bad.o", "-i", "lo"), REFUSED, *words)
     wants(amonc("explain", "bad.o"), REFUSED, *words, out=["maps", "not loaded here"])
     same("the log under -v", "processed " in amonc("replay", "-v", "bad.o", "basic.pcap").err, True)
     shown = re.findall(r"^  > +(\d+)  (.*)$", result.err, re.M)

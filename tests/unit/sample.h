@@ -314,7 +314,7 @@ static inline struct amon_export_section *sample_sections(struct amon_arena *are
 	struct amon_export_section *section = amon_new(arena, struct amon_export_section);
 	struct amon_export_part *part = amon_new(arena, struct amon_export_part);
 
-	*part = (struct amon_export_part){ "ingress", 0, sizeof(struct sample_section), false };
+	*part = (struct amon_export_part){ "ingress", 0, sizeof(struct sample_section), false, 0 };
 	*section = (struct amon_export_section){
 		.name = "ingress",
 		.parts = part,

@@ -37,9 +37,13 @@ static inline uint64_t number_at(const uint8_t *record, uint32_t offset)
 /* What the table's own count() adds up to, in rows and `other`. */
 static inline uint64_t count_rows(const struct amon_export_table *table, const struct amon_collected_table *rows)
 {
-	uint32_t at = table->columns[table->key_count].layout.count;
-	uint64_t sum = rows->other ? number_at(rows->other, at) : 0;
+	uint32_t column = table->key_count, at;
+	uint64_t sum;
 
+	while (strcmp(table->columns[column].aggregation->name, "count") != 0)
+		column++;
+	at = table->columns[column].layout.count;
+	sum = rows->other ? number_at(rows->other, at) : 0;
 	for (uint64_t i = 0; i < rows->row_count; i++)
 		sum += number_at(rows->records + i * table->record_size, at);
 	return sum;

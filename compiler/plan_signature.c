@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "plan.h"
+
+/*
+ * What tells whether a feature of one spec is a feature of another: a number made of all that its values depend on,
+ * lets and params written out. FNV-1a, 64 bits, of which 63 are kept, since JSON's integers have a sign.
+ */
+
+#define FNV_START 0xcbf29ce484222325
+#define FNV_PRIME 0x100000001b3
+
+static void add_bytes(uint64_t *hash, const void *bytes, size_t size)
+{
+	for (const uint8_t *byte = bytes; size--; byte++)
+		*hash = (*hash ^ *byte) * FNV_PRIME;
+}
+
+static void add_number(uint64_t *hash, uint64_t number)
+{
+	add_bytes(hash, &number, sizeof(number));
+}
+
+/* With its end, so that no two texts in a row are like two others. */
+static void add_text(uint64_t *hash, const char *text)
+{
+	add_bytes(hash, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static void add_address(uint64_t *hash, const struct amon_address *address)
+{
+	add_number(hash, address->family);
+	add_bytes(hash, address->bytes, sizeof(address->bytes));
+	add_number(hash, address->prefix);
+}
+
+static void add_ranges(uint64_t *hash, const struct amon_value *value)
+{
+	add_number(hash, value->range_count);
+	for (uint32_t i = 0; i < value->range_count; i++) {
+		const struct amon_range *range = &value->ranges[i];
+
+		add_number(hash, (uint64_t)range->low);
+		add_number(hash, (uint64_t)range->high);
+		add_address(hash, &range->address);
+		add_address(hash, &range->address_high);
+		add_number(hash, range->is_range);
+	}
+}
+
+static void add_value(uint64_t *hash, const struct amon_value *value)
+{
+	add_number(hash, value ? value->kind : UINT64_MAX);
+	if (!value)
+		return;
+	add_number(hash, value->op);
+	add_number(hash, value->type.base);
+	add_number(hash, value->type.prefix);
+	add_number(hash, value->type.prefix6);
+	add_number(hash, (uint64_t)value->integer);
+	add_address(hash, &value->address);
+	add_text(hash, value->field ? value->field->name : NULL);
+	add_text(hash, value->payload ? value->payload->name : NULL);
+	add_number(hash, value->offset);
+	add_number(hash, value->width);
+	add_number(hash, value->is_signed);
+	add_number(hash, value->layers);
+	add_ranges(hash, value);
+	add_value(hash, value->left);
+	add_value(hash, value->middle);
+	add_value(hash, value->right);
+}
+
+static void add_buckets(uint64_t *hash, const struct amon_buckets *buckets)
+{
+	add_number(hash, buckets->kind);
+	add_number(hash, (uint64_t)buckets->low);
+	add_number(hash, (uint64_t)buckets->high);
+	add_number(hash, (uint64_t)buckets->step);
+	add_number(hash, buckets->bits);
+	for (uint32_t i = 0; buckets->edges && i < buckets->edge_count; i++)
+		add_number(hash, (uint64_t)buckets->edges[i]);
+}
+
+static uint64_t kept(uint64_t hash)
+{
+	return hash & INT64_MAX;
+}
+
+uint64_t amon_section_signature(const struct amon_section *section)
+{
+	uint64_t hash = FNV_START;
+
+	add_text(&hash, section->name);
+	for (uint32_t i = 0; i < section->hook_count; i++) {
+		add_number(&hash, section->hooks[i].kind);
+		add_number(&hash, section->hooks[i].choice);
+		add_number(&hash, section->hooks[i].mode);
+	}
+	add_value(&hash, section->where);
+	return kept(hash);
+}
+
+uint64_t amon_table_signature(const struct amon_table *table)
+{
+	uint64_t hash = amon_section_signature(table->section);
+
+	add_text(&hash, table->name);
+	add_number(&hash, table->events);
+	for (const struct amon_column *key = table->keys.first; key; key = key->next) {
+		add_text(&hash, key->name);
+		add_value(&hash, key->value);
+	}
+	add_value(&hash, table->where);
+	return kept(hash);
+}
+
+uint64_t amon_metric_signature(const struct amon_column *column)
+{
+	uint64_t hash = column->table ? amon_table_signature(column->table) : amon_section_signature(column->section);
+
+	add_text(&hash, column->name);
+	add_text(&hash, column->aggregation->name);
+	add_value(&hash, column->argument);
+	add_value(&hash, column->where);
+	add_buckets(&hash, &column->buckets);
+	add_number(&hash, column->timing.snapshot);
+	add_number(&hash, column->timing.reset);
+	return kept(hash);
+}
+
+static void add_record(uint64_t *hash, const struct amon_plan_record *record)
+{
+	add_number(hash, record->size);
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		add_number(hash, amon_metric_signature(record->metrics[i].column));
+		add_bytes(hash, &record->metrics[i].layout, sizeof(record->metrics[i].layout));
+	}
+}
+
+uint64_t amon_rows_signature(const struct amon_plan_table *table)
+{
+	uint64_t hash = amon_table_signature(table->table);
+
+	add_number(&hash, table->key_size);
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		add_number(&hash, table->keys[i].offset);
+		add_number(&hash, table->keys[i].size);
+	}
+	add_record(&hash, &table->record);
+	add_number(&hash, table->table->size);
+	add_number(&hash, table->table->overflow);
+	add_number(&hash, table->table->timing.snapshot);
+	add_number(&hash, table->table->timing.reset);
+	return kept(hash);
+}
+
+uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
+                             const struct amon_plan_part *part)
+{
+	uint64_t hash = amon_section_signature(section->section);
+
+	add_number(&hash, part == section->parts);
+	add_number(&hash, section->section->timing.reset);
+	for (int cause = 0; cause < AMON_CAUSE_COUNT; cause++)
+		add_number(&hash, plan->causes[cause]);
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		const struct amon_plan_table *table = &section->tables[i];
+
+		if (table->part != part)
+			continue;
+		add_number(&hash, amon_table_signature(table->table));
+		for (int c = 0; c < AMON_LEDGER_COUNT; c++)
+			add_number(&hash, table->counters[c] ? table->counter_offsets[c] : UINT32_MAX);
+	}
+	add_record(&hash, &part->record);
+	add_number(&hash, part->twice);
+	return kept(hash);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/deployment.h"
+#include "runtime/object.h"
+#include "windows.h"
+
+/*
+ * Probes that run without a process, under traffic at full speed: replaced again and again, and read by processes that
+ * are killed. What all windows hold together is what was sent; the generator counts for itself.
+ */
+#define SESSIONS     100
+#define REPLACEMENTS 100
+#define KILLS        150
+
+/* A built object, as `amonc build` makes it. */
+struct built {
+	struct fixture *fixture;
+	void *object;
+	size_t size;
+};
+
+static struct built build(const char *spec)
+{
+	struct built built = { .fixture = fixture_new(spec, NULL) };
+	const char *exports = amon_exports_encode(built.fixture->arena, built.fixture->exports);
+
+	built.size = built.fixture->object.object_size;
+	built.object = malloc(built.size);
+	memcpy(built.object, built.fixture->object.object, built.size);
+	assert_int_equal(
+	        amon_object_add_section(&built.object, &built.size, AMON_EXPORTS_SECTION, exports, strlen(exports)), 0);
+	return built;
+}
+
+static void build_free(struct built *built)
+{
+	free(built->object);
+	fixture_free(built->fixture);
+}
+
+static void deploy(const struct built *built)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_attached *attached = NULL;
+
+	if (amon_probe_attach(built->fixture->loaded, "v0", &attached, &failure) ||
+	    amon_deployment_create(built->fixture->loaded, attached, built->object, built->size, "v0", &failure))
+		fail_msg("%s", failure.message);
+}
+
+static void replace(const struct built *running, const struct built *by)
+{
+	struct amon_replacement replacement = { .object = by->object,
+		                                .object_size = by->size,
+		                                .exports = by->fixture->exports };
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+
+	if (amon_deployment_open("p", &deployment, &failure) ||
+	    amon_deployment_replace(&deployment, running->fixture->exports, &replacement, &failure))
+		fail_msg("%s", failure.message);
+	amon_failure_clear(&failure);
+	amon_deployment_close(&deployment);
+}
+
+static void remove_probe(void)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+
+	if (amon_deployment_open("p", &deployment, &failure) || amon_deployment_remove(&deployment, &failure))
+		fail_msg("%s", failure.message);
+	amon_deployment_close(&deployment);
+}
+
+/* What windows add up to: all packets of the section; of the table by session, all else apart. */
+struct sums {
+	uint64_t sequence, seen, rows[SESSIONS], others, bytes;
+};
+
+/* The column of a metric, by its name; NULL where this spec does not have it. */
+static const struct amon_export_column *find_column(const struct amon_export_table *table, const char *name)
+{
+	for (uint32_t i = 0; i < table->column_count; i++)
+		if (!strcmp(table->columns[i].name, name))
+			return &table->columns[i];
+	return NULL;
+}
+
+static void add_row(struct sums *sums, const struct amon_export_table *table, const uint8_t *key, const uint8_t *record)
+{
+	const struct amon_export_column *bytes = find_column(table, "b");
+	uint32_t session = (uint32_t)key[2] << 8 | key[3];
+
+	if (session < SESSIONS)
+		sums->rows[session] += number_at(record, find_column(table, "c")->layout.count);
+	else
+		sums->others++;
+	if (bytes)
+		sums->bytes += number_at(record, bytes->layout.value);
+}
+
+static void add_counts(struct sums *sums, const struct amon_exports *exports, const struct amon_collected *counts)
+{
+	const struct amon_export_table *table = &exports->sections[0].tables[0];
+	const struct amon_collected_table *rows = &counts->sections[0].tables[0];
+
+	sums->seen += number_at(counts->sections[0].record, exports->sections[0].seen);
+	for (uint64_t i = 0; i < rows->row_count; i++)
+		add_row(sums, table, rows->keys + i * table->key_size, rows->records + i * table->record_size);
+	/* without `snapshot` each value is read by itself, while packets pass */
+	if (table->twice)
+		check_table(table, &counts->sections[0], rows);
+}
+
+static void read_deployed(const struct built *running, struct sums *sums)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+	struct amon_collected *counts = NULL;
+	struct amon_reader reader;
+	struct amon_window window;
+
+	if (amon_deployment_open("p", &deployment, &failure) ||
+	    amon_deployment_reader(&deployment, running->fixture->exports, &reader, &failure) ||
+	    amon_reader_cut(&reader, &counts, &window, &failure))
+		fail_msg("%s", failure.message);
+	assert_int_equal(window.sequence, ++sums->sequence);
+	add_counts(sums, running->fixture->exports, counts);
+	assert_int_equal(amon_reader_done(&reader, &failure), 0);
+	amon_collected_free(counts);
+	amon_reader_close(&reader);
+	amon_deployment_close(&deployment);
+}
+
+/* Sessions take turns, so each has its share to the packet. */
+static void check_sums(const struct sums *sums, uint64_t sent)
+{
+	assert_int_equal(sums->seen, sent);
+	assert_int_equal(sums->others, 0);
+	for (uint32_t i = 0; i < SESSIONS; i++)
+		assert_int_equal(sums->rows[i], sent / SESSIONS + (i < sent % SESSIONS));
+}
+
+static const char small[] = "probe p { %s ingress xdp { metric n = count();"
+                            "table t by ip.src size 1Ki { metric c = count(); } } }";
+static const char large[] = "probe p { %s ingress xdp { metric n = count(); metric m = max(frame.len) snapshot;"
+                            "table t by ip.src size 1Ki { metric b = sum(frame.len); metric c = count(); } } }";
+
+static struct built build_with(const char *format, const char *window)
+{
+	char spec[512];
+
+	snprintf(spec, sizeof(spec), format, window);
+	return build(spec);
+}
+
+/* A metric comes and goes again, in the record of the section and in the rows of the table, and no packet is lost. */
+static void check_replacements(const char *window, bool totals)
+{
+	struct built probes[2] = { build_with(small, window), build_with(large, window) };
+	struct traffic *traffic = traffic_new("v1", SESSIONS, false);
+	struct sums sums = { 0 };
+	uint64_t sequence;
+
+	deploy(&probes[0]);
+	assert_int_equal(traffic_start(traffic, 1, 0), 0);
+	for (int i = 0; i < REPLACEMENTS; i++) {
+		replace(&probes[i % 2], &probes[(i + 1) % 2]);
+		if (i % 3)
+			continue;
+		sequence = sums.sequence;
+		if (totals)
+			sums = (struct sums){ .sequence = sequence };
+		read_deployed(&probes[(i + 1) % 2], &sums);
+	}
+	traffic_stop(traffic);
+	sequence = sums.sequence;
+	if (totals)
+		sums = (struct sums){ .sequence = sequence };
+	read_deployed(&probes[REPLACEMENTS % 2], &sums);
+	check_sums(&sums, traffic_sent(traffic));
+	remove_probe();
+	traffic_free(traffic);
+	build_free(&probes[0]);
+	build_free(&probes[1]);
+}
+
+static void test_replace_windows(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_replacements("window 1s;", false);
+}
+
+static void test_replace_totals(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_replacements("", true);
+}
+
+static void test_replace_snapshot(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_replacements("snapshot;", true);
+}
+
+/* --- readers that are killed */
+
+/* What a reader tells of a window, once it has read it. */
+struct told {
+	uint64_t sequence, seen;
+};
+
+static void read_for_ever(const struct built *built, int to)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+	struct amon_collected *counts = NULL;
+	struct amon_reader reader;
+	struct amon_window window;
+	struct told told;
+
+	if (amon_deployment_open("p", &deployment, &failure) ||
+	    amon_deployment_reader(&deployment, built->fixture->exports, &reader, &failure))
+		_exit(1);
+	while (amon_reader_cut(&reader, &counts, &window, &failure) == 0) {
+		told = (struct told){ window.sequence, number_at(counts->sections[0].record,
+			                                         built->fixture->exports->sections[0].seen) };
+		if (write(to, &told, sizeof(told)) != sizeof(told) || amon_reader_done(&reader, &failure))
+			_exit(1);
+		amon_collected_free(counts);
+	}
+	_exit(1);
+}
+
+/* The last that was told of each window counts; windows are told in order, and none is left out. */
+static uint64_t add_up(int from)
+{
+	struct told told, last = { 0, 0 };
+	uint64_t sum = 0;
+
+	while (read(from, &told, sizeof(told)) == sizeof(told)) {
+		if (told.sequence != last.sequence) {
+			assert_int_equal(told.sequence, last.sequence + 1);
+			sum += last.seen;
+		} else {
+			assert_int_equal(told.seen, last.seen);
+		}
+		last = told;
+	}
+	return sum + last.seen;
+}
+
+static void test_killed_readers(void **state)
+{
+	struct built built;
+	struct traffic *traffic;
+	uint64_t sum;
+	int file;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	char path[] = "/tmp/amon-told-XXXXXX";
+	file = mkstemp(path);
+	unlink(path);
+	built = build_with(small, "window 1s;");
+	traffic = traffic_new("v1", SESSIONS, false);
+	deploy(&built);
+	srandom(11);
+	assert_int_equal(traffic_start(traffic, 1, 0), 0);
+	for (int i = 0; i < KILLS; i++) {
+		pid_t reader = fork();
+
+		if (!reader)
+			read_for_ever(&built, file);
+		usleep(2000 + (unsigned int)(random() % 20000));
+		kill(reader, SIGKILL);
+		waitpid(reader, NULL, 0);
+	}
+	traffic_stop(traffic);
+	/* what the last of them may have left, and what came since */
+	for (int i = 0; i < 2; i++) {
+		struct amon_failure failure = { .message = "" };
+		struct amon_deployment deployment;
+		struct amon_collected *counts = NULL;
+		struct amon_reader reader;
+		struct amon_window window;
+		struct told told;
+
+		assert_int_equal(amon_deployment_open("p", &deployment, &failure), 0);
+		assert_int_equal(amon_deployment_reader(&deployment, built.fixture->exports, &reader, &failure), 0);
+		assert_int_equal(amon_reader_cut(&reader, &counts, &window, &failure), 0);
+		told = (struct told){ window.sequence,
+			              number_at(counts->sections[0].record, built.fixture->exports->sections[0].seen) };
+		assert_int_equal(write(file, &told, sizeof(told)), sizeof(told));
+		assert_int_equal(amon_reader_done(&reader, &failure), 0);
+		amon_collected_free(counts);
+		amon_reader_close(&reader);
+		amon_deployment_close(&deployment);
+	}
+	lseek(file, 0, SEEK_SET);
+	sum = add_up(file);
+	assert_int_equal(sum, traffic_sent(traffic));
+	close(file);
+	remove_probe();
+	traffic_free(traffic);
+	build_free(&built);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replace_windows),
+		cmocka_unit_test(test_replace_totals),
+		cmocka_unit_test(test_replace_snapshot),
+		cmocka_unit_test(test_killed_readers),
+	};
+
+	if (network_allowed() && network_new())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
