@@ -100,7 +100,7 @@ static void write_packet(struct emitter *e)
 	        "/* What the spec reads of a packet, in host byte order but for addresses */\nstruct packet {\n");
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (!strcmp(e->plan->members[i].field->member, "time"))
-			emit_member(e->out, "__u64", "time");
+			fprintf(e->out, "\t__u64 time%s;\n", e->plan->exact && e->plan->coarse ? ", coarse_time" : "");
 	for (uint32_t i = 0; i < e->plan->slice_count; i++)
 		emit_member(e->out, "__s64", e->plan->slices[i].member);
 	fprintf(e->out, "\t__u32 layers, cause;\n");
@@ -160,7 +160,7 @@ static void write_body(struct emitter *e)
 	free(edges);
 }
 
-char *amon_emit(const struct amon_plan *plan)
+char *amon_emit(const struct amon_plan *plan, struct amon_lines *lines)
 {
 	struct emitter e = { .plan = plan, .arena = plan->arena };
 	char *body = NULL, *head = NULL, *result;
@@ -172,7 +172,7 @@ char *amon_emit(const struct amon_plan *plan)
 	e.out = open_memstream(&head, &head_size);
 	write_head(&e, body);
 	fclose(e.out);
-	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body));
+	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body), lines);
 	free(body);
 	free(head);
 	return result;

@@ -325,7 +325,7 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 		.reset = is_reset(checked),
 		.signature = amon_section_signature(checked),
 		.hook_count = checked->hook_count,
-		.coarse = b->plan->coarse,
+		.coarse = checked->coarse,
 		.columns = columns_of(b, &b->sections[index], UINT32_MAX),
 		.column_count = b->sections[index].count,
 		.tables = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),

@@ -200,6 +200,13 @@ def tests(table):
     ("two hooks of one direction", "ingress xdp, ingress tc { metric a = count(); }", "AT:1:14: error:", "twice", "AT:1:1: note:"),
     ("let in a circle", "let a = b; let b = a; metric c = sum(a);", "error:", "needs itself"),
     ("reserved word", "metric table = count();", "AT:1:8: error:", "reserved"),
+    ("reserved word, the metric's form", "metric table = count();", "AT:1:8: error: `table` is a reserved word", "write `metric NAME = "),
+    ("a metric without a name", "metric = count();", "AT:1:8: error: this `metric` has no name", "write `metric NAME = "),
+    ("a metric without a name and =", "metric count();", "AT:1:13: error: this `metric` has no name", "write `metric NAME = "),
+    ("a table without a name", "table { metric a = count(); }", "AT:1:7: error: this `table` has no name", "write `table NAME by"),
+    ("IPFIX: a typo", "metric a = count() ipfix packetDeltaCuont;", "AT:1:26: error: IPFIX has no element `packetDeltaCuont`", "did you mean `packetDeltaCount`?"),
+    ("IPFIX: letter case", "derive a = 5 ipfix octetdeltacount;", "IPFIX has no element `octetdeltacount`", "did you mean `octetDeltaCount`?"),
+    ("IPFIX: nothing like it", "metric a = count() ipfix zzzzzzzz;", "error: IPFIX has no element `zzzzzzzz`", "ENTERPRISE/NUMBER"),
     ("reserved name", "metric window = count();", "AT:1:8: error:", "`window`"),
     ("a protocol's name", "let tcp = 5; metric a = count();", "AT:1:5: error:", "`tcp`"),
     ("a table like a field", "table ip by ip.src { metric a = count(); }", "AT:1:7: error:", "`ip`"),
@@ -1068,6 +1075,57 @@ def sealed(data):
     return data[:start] + struct.pack("<Q", value) + data[end:]
 
 
+REFUSABLE = """# Both tables count packets.
+probe p {
+    ingress xdp {
+        metric square = stddev(frame.len);
+        table a by net.src { metric packets = count(); }
+        table b by k = ip.ttl / 2 where ip { metric packets = count(); }
+    }
+}
+"""
+
+
+def refused(behind, line, instead):
+    """An object whose first line of C that holds `line`, behind `behind`, does what the verifier does not allow."""
+    text = wants(amonc("emit", write("p.amon", REFUSABLE)), DONE).out
+    start = text.index(behind)
+    text = text[:start] + text[start:].replace(line, instead, 1)
+    subprocess.run(["clang-19", "-nostdinc", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-c", write("p.bpf.c", text), "-o", "bad.o"], check=True)
+    with open(built(REFUSABLE), "rb") as file:
+        good = file.read()
+    for name in "exports", "spec", "source", "lines", "seal":
+        start, end = section_at(good, b".amon." + name.encode())
+        subprocess.run(["llvm-objcopy-19", f"--add-section=.amon.{name}={write('section', good[start:end])}", "bad.o"], check=True)
+    with open("bad.o", "rb") as file:
+        return write("bad.o", sealed(file.read()))
+
+
+@tests([
+    ("a metric of the second table", "void count_ingress_b", "row->packets++;", "row->packets += ((__u64 *)row)[p->frame_len];",
+     "built.o.amon:6:46: error: the kernel's verifier refuses this: R", "memory access", "metric packets = count();", "^~~", "row->packets++;"),
+    ("a key", "void count_ingress_b", "key.k = ", "key.k = *(__u64 *)1000 + ",
+     "built.o.amon:6:24: error: the kernel's verifier refuses this: R", "k = ip.ttl / 2", "^~~", "key.k = "),
+    ("a helper that a metric calls", "void add_square(", "add_product(sum, square[0]", "add_product(sum + x, square[0]",
+     "built.o.amon:4:9: error: the kernel's verifier refuses this: ", "metric square", "^~~", "> ", "sum[0] += low;"),
+    ("the parser", "__u32 ipv4(", "size = (h->version_ihl & 15) * 4;", "size = ((__u32 *)h)[h->version_ihl * 1000];",
+     "amonc: error: the kernel's verifier refuses ipv4(): ", "fault of amon's, please report it", "size = "),
+    ("a limit", "void count_ingress_a", "row->packets++;",
+     "for (__u32 i = 1; i < 10000; i++)\n\t\tif (*(volatile __u64 *)&row->packets & i)\n\t\t\trow->packets--;",
+     "amonc: error: the kernel's verifier refuses the program amon_xdp: The sequence of "),
+])
+def refusal(behind, line, instead, *words):
+    need(BPF, "needs BPF")
+    result = wants(amonc("replay", refused(behind, line, instead), capture("basic")), REFUSED, *words, "amonc: -v shows the verifier's whole log", never=["processed "])
+    wants(amonc("run", "bad.o", "-i", "lo", "-n"), REFUSED, *words)
+    wants(amonc("deploy", "bad.o", "-i", "lo"), REFUSED, *words)
+    wants(amonc("explain", "bad.o"), REFUSED, *words, out=["maps", "not loaded here"])
+    same("the log under -v", "processed " in amonc("replay", "-v", "bad.o", "basic.pcap").err, True)
+    shown = re.findall(r"^  > +(\d+)  (.*)$", result.err, re.M)
+    lines = amonc("emit", "p.amon").out.split("\n")
+    same("the line of C", [lines[int(number) - 1] for number, _ in shown], [text for _, text in shown])
+
+
 def damaged(data, name="damaged.o"):
     """No damaged object may crash amonc, or fail without a word."""
     write(name, bytes(data))
@@ -1219,6 +1277,60 @@ def interrupted(number, hook, environment):
         same("status", (status, err.count("error")), (DONE, 0))
         same("packets", [json.loads(line)["s"]["metrics"]["packets"] for line in out.splitlines()], [25])
         same("left behind", attachments(name), before)
+
+
+@test
+def clocks():
+    """Two sections of one hook: the exact time, and the tick before it, at most 10 ms old at HZ=100."""
+    with network() as name:
+        live = Live(name, "-e", """ingress tc as exact { metric t = last(frame.time) where eth.type == 0x1234; }
+            ingress tc as ticks { clock coarse; metric t = last(frame.time) where eth.type == 0x1234; }""", "--interval", "1h")
+        send(name, 1)
+        status, out, _ = live.end(signal.SIGTERM)
+        exact, tick = (int(json.loads(out)[section]["metrics"]["t"][20:29]) for section in ("exact", "ticks"))
+    same("status", status, DONE)
+    same("the tick is earlier, and not by more than two", 0 < (exact - tick) % 10**9 < 20_000_000, True)
+
+
+KERNEL_TYPES = {"array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
+
+
+def kernel_maps(name, process):
+    """The maps that a process holds, or that its programs or a0's at XDP use: (type, key, value, entries, bytes), as the kernel tells."""
+    ids, programs = set(), {int(found) for found in re.findall(r"prog/xdp id (\d+)", shell(name, "ip link show a0").stdout)}
+    for fd in os.listdir(f"/proc/{process}/fdinfo"):
+        text = open(f"/proc/{process}/fdinfo/{fd}").read()
+        ids |= {int(found) for found in re.findall(r"^map_id:\s*(\d+)", text, re.M)}
+        programs |= {int(found) for found in re.findall(r"^prog_id:\s*(\d+)", text, re.M)}
+    show = lambda kind, number: json.loads(subprocess.run(["bpftool", "-j", kind, "show", "id", str(number)], capture_output=True, check=True).stdout)
+    for program in programs:
+        ids |= set(show("prog", program).get("map_ids", []))
+    maps = [show("map", number) for number in ids]
+    return sorted((KERNEL_TYPES[m["type"]], m["bytes_key"], m["bytes_value"], m["max_entries"], m["bytes_memlock"]) for m in maps)
+
+
+@tests([
+    ("no table", "ingress xdp { metric packets = count(); }"),
+    ("a small table", "ingress tc { table t by ip.src size 10 { metric packets = count(); } }"),
+    ("two hooks", "ingress xdp, egress { table t by net.src, net.proto size 3000 overflow drop { metric packets = count(); metric bytes = sum(net.len); } }"),
+    ("windows", "window 1s; ingress { reset; metric h = histogram(frame.len, log2); table t by ip.src size 4Ki { metric packets = count(); } }"),
+    ("totals beside a snapshot", "snapshot; ingress { metric a = count(); metric b = sum(net.len); }"),
+    ("a large packet", "ingress xdp { " + "".join(f"metric m{i} = sum(tcp.payload[{i}:8]);" for i in range(0, 400, 8)) + " }"),
+    ("events", "ingress tc { events e size 1Ki { frame.time, ip.src } }"),
+])
+def memory(body):
+    """What explain tells of the maps is what the kernel has: each map by its sizes, and its bytes within 5 percent."""
+    need(BPF and shutil.which("bpftool"), "bpftool")
+    write("m.amon", f"probe m {{ {body} }}")
+    root = json.loads(wants(amonc("explain", "-f", "json", "m.amon"), DONE).out)
+    told = sorted((m["type"], m["key"], m["value"], m["entries"], m["bytes"]) for m in root["memory"] for _ in range(m["copies"]))
+    with network() as name:
+        live = Live(name, "m.amon", "--interval", "1h")
+        maps = kernel_maps(name, live.process.pid)
+        live.end(signal.SIGTERM)
+    same("maps", [m[:4] for m in told], [m[:4] for m in maps])
+    same("their bytes", [(m, k) for m, k in zip(told, maps) if abs(m[4] - k[4]) > 0.05 * k[4]], [])
+    same("all", (root["maps"], root["bytes"]), (len(told), sum(m[4] for m in told)))
 
 
 @test
