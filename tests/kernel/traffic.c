@@ -28,6 +28,7 @@ struct traffic {
 	volatile struct traffic_shared *shared;
 	volatile uint64_t *sessions; /* sent of each */
 	uint32_t batch;
+	uint64_t busy; /* nanoseconds */
 	pthread_t thread;
 	int cpu;
 	uint64_t last; /* how many shall have been sent in the end */
@@ -159,21 +160,27 @@ static void pin_to(int cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-static uint64_t now(void)
+double traffic_seconds(const struct traffic *traffic)
+{
+	return (double)traffic->busy / 1e9;
+}
+
+static uint64_t now(clockid_t clock)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(clock, &time);
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
 /* One batch, after which the next is longer where this one was short. */
 static int send_batch(struct traffic *traffic, uint64_t left)
 {
-	uint64_t start = now();
+	uint64_t start = now(CLOCK_MONOTONIC), busy = now(CLOCK_THREAD_CPUTIME_ID);
 	int error = traffic_send(traffic, left < traffic->batch ? (uint32_t)left : traffic->batch);
 
-	if (now() - start < BATCH_NANOSECONDS && traffic->batch < BATCH_MAX)
+	traffic->busy += now(CLOCK_THREAD_CPUTIME_ID) - busy;
+	if (now(CLOCK_MONOTONIC) - start < BATCH_NANOSECONDS && traffic->batch < BATCH_MAX)
 		traffic->batch *= 2;
 	return error;
 }
