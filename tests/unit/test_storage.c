@@ -306,6 +306,18 @@ static void test_no_batches(void **state)
 	check_rows(*state);
 }
 
+/* A command that pretends asks for none. */
+static void test_pretends_no_batches(void **state)
+{
+	assert_int_equal(amon_kernel_pretend("no-batch", NULL), 0);
+	fill_rows(even);
+	check_rows(*state);
+	assert_int_equal(reset(*state), 0);
+	assert_int_equal(kernel.count, 0);
+	assert_int_equal(kernel.calls, 0);
+	amon_kernel_pretend("", NULL);
+}
+
 static void test_records(void **state)
 {
 	struct fixture *fixture = *state;
@@ -373,14 +385,9 @@ static void test_wrong_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read),
-		TEST(test_large_buckets),
-		TEST(test_empty),
-		TEST(test_no_batches),
-		TEST(test_records),
-		TEST(test_reset),
-		TEST(test_reset_without_batches),
-		TEST(test_wrong_size),
+		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
+		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
+		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
