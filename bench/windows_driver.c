@@ -55,7 +55,7 @@ static void drop_behind(const struct run *run)
 	close(drop);
 }
 
-static void start(struct run *run, const char *name)
+static void start(struct run *run, const char *name, uint32_t sessions, enum traffic_order order)
 {
 	struct amon_load_options load = { .announces = true };
 	struct amon_failure failure = { .message = "" };
@@ -69,7 +69,7 @@ static void start(struct run *run, const char *name)
 	    amon_probe_attach(run->loaded, WATCHED, &run->attached, &failure))
 		bench_die(name, failure.message);
 	drop_behind(run);
-	run->traffic = traffic_new("v1", SESSIONS, TRAFFIC_ZIPF);
+	run->traffic = traffic_new("v1", sessions, order);
 	if (!run->traffic)
 		exit(1);
 	free(spec);
@@ -130,7 +130,7 @@ static void measure_run(const char *name, double interval, double seconds)
 	double reader;
 	struct run run;
 
-	start(&run, name);
+	start(&run, name, SESSIONS, TRAFFIC_ZIPF);
 	if (traffic_start(run.traffic, 1, 0))
 		bench_die(name, "no traffic");
 	reader = bench_now(CLOCK_THREAD_CPUTIME_ID);
@@ -140,6 +140,30 @@ static void measure_run(const char *name, double interval, double seconds)
 	cut(&run);
 	printf("%llu %f %llu %lld %f\n", (unsigned long long)traffic_sent(run.traffic), traffic_seconds(run.traffic),
 	       (unsigned long long)run.windows, (long long)(traffic_sent(run.traffic) - run.packets), reader / 1e3);
+	stop(&run);
+}
+
+static void measure_drain(const char *name, uint32_t sessions)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	double begin, read;
+	struct run run;
+
+	start(&run, name, sessions, TRAFFIC_IN_TURN);
+	if (traffic_send(run.traffic, sessions))
+		bench_die(name, "no traffic");
+	usleep(50000);
+	begin = bench_now(CLOCK_THREAD_CPUTIME_ID);
+	if (amon_reader_cut(run.loaded->reader, &collected, &window, &failure))
+		bench_die("cut", failure.message);
+	read = bench_now(CLOCK_THREAD_CPUTIME_ID);
+	if (amon_reader_done(run.loaded->reader, &failure))
+		bench_die("done", failure.message);
+	printf("%llu %f %f\n", (unsigned long long)collected->sections[0].tables[0].row_count, read - begin,
+	       bench_now(CLOCK_THREAD_CPUTIME_ID) - read);
+	amon_collected_free(collected);
 	stop(&run);
 }
 
@@ -198,6 +222,8 @@ int main(void)
 	while (fgets(line, sizeof(line), stdin)) {
 		if (sscanf(line, "run %4095s %lf %lf", name, &interval, &seconds) == 3)
 			measure_run(name, interval, seconds);
+		else if (sscanf(line, "drain %4095s %u", name, &repeat) == 2)
+			measure_drain(name, repeat);
 		else if (sscanf(line, "gate %4095s %u", name, &repeat) == 2)
 			measure_gate(name, repeat);
 		else
