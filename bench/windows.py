@@ -76,7 +76,7 @@ def ratio_of(costs, base):
 
 
 def verdict(spec, interval, ratio, error):
-    if (spec, interval) != GOAL[:2]:
+    if (spec, interval) != GOAL[:2] or not math.isfinite(error):
         return ""
     word = "met" if ratio + error <= GOAL[2] else "missed" if ratio - error > GOAL[2] else "within the error"
     return f"goal {GOAL[2]:.2%}: {word}"

@@ -229,6 +229,7 @@ static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
 
+	amon_kernel_pretend("", NULL);
 	free(fixture->maps.maps);
 	amon_arena_free(fixture->arena);
 	free(fixture);
@@ -315,7 +316,6 @@ static void test_pretends_no_batches(void **state)
 	assert_int_equal(reset(*state), 0);
 	assert_int_equal(kernel.count, 0);
 	assert_int_equal(kernel.calls, 0);
-	amon_kernel_pretend("", NULL);
 }
 
 static void test_records(void **state)
