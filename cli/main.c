@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "compiler/syntax.h"
+#include "runtime/kernel.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -19,19 +20,19 @@ static const struct command {
 	{ "build", "SPEC", "the object, with its export table inside", "eDo", command_build },
 	{ "explain", "SPEC", "what it parses, its maps and bytes, what it exports", "eDf", command_explain },
 	{ "fields", "[PATTERN]", "fields, protocols and aggregations", "f", command_fields },
-	{ "replay", "SPEC TRACE", "run the kernel program over a capture", "eDfol", command_replay },
-	{ "run", "SPEC -i IFACE", "attach, print each interval, detach at the end", "eDfoinc", command_run },
-	{ "deploy", "SPEC -i IFACE", "attach, and leave it running", "eDin", command_deploy },
+	{ "replay", "SPEC TRACE", "run the kernel program over a capture", "eDfolt", command_replay },
+	{ "run", "SPEC -i IFACE", "attach, print each interval, detach at the end", "eDfoinct", command_run },
+	{ "deploy", "SPEC -i IFACE", "attach, and leave it running", "eDint", command_deploy },
 	{ "list", "", "the probes that run", "f", command_list },
-	{ "read", "NAME", "what a probe has counted", "focF", command_read },
+	{ "read", "NAME", "what a probe has counted", "focFt", command_read },
 	{ "show", "NAME", "its spec, or its C", "os", command_show },
-	{ "replace", "NAME SPEC", "put another in its place, without a gap", "eDn", command_replace },
+	{ "replace", "NAME SPEC", "put another in its place, without a gap", "eDnt", command_replace },
 	{ "diff", "NAME SPEC", "what differs; status 1 where anything does", "eD", command_diff },
 	{ "remove", "NAME", "detach it", "", command_remove },
 };
 
 /* Flags without a letter. */
-enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL, FLAG_FOLLOW, FLAG_SOURCE };
+enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL, FLAG_FOLLOW, FLAG_SOURCE, FLAG_TARGET };
 
 static const struct flag {
 	int key;
@@ -49,6 +50,7 @@ static const struct flag {
 	{ FLAG_LOCAL, 'l', "local", "PREFIX", "replay: packets from there go out, all others come in" },
 	{ 'f', 'f', "format", "FORMAT", "how to print it; a table on a terminal, JSON elsewhere" },
 	{ 'o', 'o', "output", "FILE", "write there, csv: to DIR/, instead of to standard output; build: to PROBE.o" },
+	{ FLAG_TARGET, 't', "target", "LIST", "do without, as on other kernels: no-batch, no-native-xdp, no-tcx" },
 	{ 'q', 0, "quiet", NULL, "no progress, no warnings" },
 	{ 'v', 0, "verbose", NULL, "the verifier's whole log" },
 	{ FLAG_COLOR, 0, "color", "WHEN", "auto, always or never" },
@@ -164,6 +166,14 @@ static int add_local(struct options *options, const char *text)
 	return EXIT_DONE;
 }
 
+static int read_target(const char *list)
+{
+	struct amon_failure failure = { .message = "" };
+
+	return amon_kernel_pretend(list, &failure) ? complain(EXIT_USAGE, "--target %s: %s", list, failure.message)
+	                                           : EXIT_DONE;
+}
+
 static int read_color(struct options *options, const char *text)
 {
 	static const char *const words[] = {
@@ -197,6 +207,8 @@ static int read_flag(struct parsed *parsed, int key, char *argument)
 		return read_count(options, argument);
 	case FLAG_LOCAL:
 		return add_local(options, argument);
+	case FLAG_TARGET:
+		return read_target(argument);
 	case FLAG_FOLLOW:
 		options->follow = true;
 		return EXIT_DONE;

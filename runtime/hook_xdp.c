@@ -17,6 +17,8 @@ static int link_root(int root, int ifindex, enum amon_xdp_mode mode)
 	LIBBPF_OPTS(bpf_link_create_opts, options,
 	            .flags = mode == AMON_XDP_NATIVE ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
 
+	if (mode == AMON_XDP_NATIVE && amon_kernel_lacks(AMON_CAN_NATIVE_XDP))
+		return -EOPNOTSUPP;
 	return bpf_link_create(root, ifindex, BPF_XDP, &options);
 }
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "compiler/diagnostic.h"
 
 /* enum bpf_attach_type of kernels that have TCX */
 #define TCX_INGRESS 46
@@ -82,12 +83,59 @@ int amon_kernel_check(struct amon_failure *failure)
 	return program < 0 ? refused(failure, program) : 0;
 }
 
+static const char *const lacking[AMON_ABILITY_COUNT] = {
+	[AMON_CAN_BATCH] = "no-batch",
+	[AMON_CAN_NATIVE_XDP] = "no-native-xdp",
+	[AMON_CAN_TCX] = "no-tcx",
+};
+static bool lacks[AMON_ABILITY_COUNT];
+
+static int find_lacking(const char *word, size_t length)
+{
+	for (int i = 0; i < AMON_ABILITY_COUNT; i++)
+		if (strlen(lacking[i]) == length && strncmp(word, lacking[i], length) == 0)
+			return i;
+	return -1;
+}
+
+static int no_lacking(const char *word, size_t length, struct amon_failure *failure)
+{
+	AMON_FREES char *text = strndup(word, length);
+	const char *names[AMON_ABILITY_COUNT], *near;
+
+	memcpy(names, lacking, sizeof(names));
+	near = text ? amon_closest(text, names, AMON_ABILITY_COUNT) : NULL;
+	if (near)
+		return amon_fail(failure, -EINVAL, "`%s` is none of what can be lacking; is it `%s`?", text, near);
+	return amon_fail(failure, -EINVAL, "`%.*s` is none of what can be lacking: %s, %s and %s", (int)length, word,
+	                 lacking[0], lacking[1], lacking[2]);
+}
+
+int amon_kernel_pretend(const char *list, struct amon_failure *failure)
+{
+	memset(lacks, 0, sizeof(lacks));
+	while (*list) {
+		size_t length = strcspn(list, ",");
+		int ability = find_lacking(list, length);
+
+		if (ability < 0)
+			return no_lacking(list, length, failure);
+		lacks[ability] = true;
+		list += length + (list[length] == ',');
+	}
+	return 0;
+}
+
+bool amon_kernel_lacks(enum amon_ability ability)
+{
+	return lacks[ability];
+}
+
 bool amon_kernel_has_tcx(void)
 {
-	const char *denied = getenv("AMON_NO_TCX");
 	union bpf_attr attributes = { .query = { .target_fd = LOOPBACK_INDEX, .attach_type = TCX_INGRESS } };
 
-	return !(denied && strcmp(denied, "1") == 0) && bpf_call(BPF_PROG_QUERY, &attributes, sizeof(attributes)) == 0;
+	return !amon_kernel_lacks(AMON_CAN_TCX) && bpf_call(BPF_PROG_QUERY, &attributes, sizeof(attributes)) == 0;
 }
 
 int amon_kernel_tcx_link(int program, int ifindex, bool egress)

@@ -16,8 +16,21 @@ struct bpf_object;
 int amon_kernel_check(struct amon_failure *failure);
 /** The line for a refusal with EPERM: it names the capabilities that this process lacks. Returns -EPERM. */
 int amon_kernel_denied(struct amon_failure *failure);
-/** TCX links exist (6.6 and later). The environment variable AMON_NO_TCX=1 denies it, so that tests take the other way.
+/** What amon takes from a kernel that has it, and does without where one has not. */
+enum amon_ability {
+	AMON_CAN_BATCH,      /* batches that read and empty a hash */
+	AMON_CAN_NATIVE_XDP, /* the driver's */
+	AMON_CAN_TCX,        /* TCX links (6.6 and later) */
+	AMON_ABILITY_COUNT
+};
+/**
+ * From here on this process takes the kernel for one that lacks what is listed, such as `no-tcx,no-batch`, and nothing
+ * else: so tests go the ways of other kernels. -EINVAL, and a line, for a word that is none.
  */
+int amon_kernel_pretend(const char *list, struct amon_failure *failure);
+/** True where the kernel is taken for one that lacks it. */
+bool amon_kernel_lacks(enum amon_ability ability);
+/** TCX links exist. */
 bool amon_kernel_has_tcx(void);
 /** A TCX link behind all others (BPF_LINK_CREATE); a file descriptor or -errno. */
 int amon_kernel_tcx_link(int program, int ifindex, bool egress);

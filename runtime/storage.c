@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage.h"
+#include "kernel.h"
 #include "own.h"
 #include "ring.h"
 
@@ -145,8 +146,8 @@ static int batch_next(const struct map *map, struct batch *batch, batch_call *ca
 
 static int run_batches(const struct map *map, batch_call *call, visit_entry *visit, void *data)
 {
-	struct batch batch;
-	int error = batch_init(map, &batch);
+	struct batch batch = { 0 };
+	int error = amon_kernel_lacks(AMON_CAN_BATCH) ? -EOPNOTSUPP : batch_init(map, &batch);
 
 	while (!error) {
 		error = batch_next(map, &batch, call);

@@ -18,7 +18,7 @@ os.chdir(WORK)
 ROOT = os.geteuid() == 0
 BPF = ROOT and os.environ.get("AMON_NO_BPF") != "1"
 MODULE = os.path.join(os.path.dirname(AMONC), "amon-clang.so")
-BASE = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "AMON_MODULE", "AMON_NO_TCX")}
+BASE = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "AMON_MODULE")}
 BASE["AMON_MODULE"] = MODULE
 DONE, FAILED, USAGE, SPEC, CONFLICT, REFUSED = range(6)
 COUNT = "metric packets = count();"
@@ -510,6 +510,18 @@ def define_for_an_object():
     wants(amonc("explain", "-D", "much=5", built()), USAGE, "built object", "-D")
 
 
+@test
+def without_batches():
+    """A kernel without batches gives the same rows."""
+    need(BPF, "BPF")
+    spec = "table hosts by net.src size 1Ki { metric packets = count(); metric bytes = sum(frame.len); }"
+    windows = "probe p { window 1s; ingress { " + spec + " } }"
+    for text in (spec, windows):
+        batches, singles = (wants(amonc("replay", "-f", "jsonl", *target, "-e", text, capture("basic")), DONE).out
+                            for target in ((), ("--target", "no-batch")))
+        same("without batches", singles, batches)
+
+
 # --- the command line -------------------------------------------------------------------------------------------------
 
 @tests([
@@ -523,7 +535,10 @@ def define_for_an_object():
     ("unknown letter among others", ["--quiet", "-qZv"], "no flag -Z"),
     *[(f"{flag} without a value", ["run", flag], f"{long} needs a value") for flag, long in (
         ("-e", "-e"), ("-D", "-D"), ("-i", "--interface"), ("-f", "--format"), ("-o", "--output"), ("--interval", "--interval"),
-        ("--count", "--count"), ("--color", "--color"))],
+        ("--count", "--count"), ("--color", "--color"), ("--target", "--target"))],
+    ("unknown target", ["replay", "--target", "no-tcs", "x", "y"], "--target no-tcs: `no-tcs`", "is it `no-tcx`?"),
+    ("unknown target, far", ["run", "--target", "no-batch,frob", "x"], "`frob`", "no-batch, no-native-xdp and no-tcx"),
+    ("target of explain", ["explain", "--target", "no-tcx", "x"], "explain takes no --target"),
     ("a value for none", ["check", "--quiet=5"], "--quiet takes no value"),
     ("flag of another command", ["check", "-i", "eth0", "x"], "check takes no --interface"),
     ("output of check", ["check", "-o", "f", "x"], "check takes no --output"),
@@ -1265,12 +1280,12 @@ HOOKS = ("ingress xdp", "ingress tc", "ingress xdp generic", "ingress, egress")
 
 
 @tests([(f"{s.name}, {hook}{', no TCX' if tcx else ''}", s, hook, tcx) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) for hook, tcx in
-        [(hook, {}) for hook in HOOKS] + [("ingress tc", {"AMON_NO_TCX": "1"})]])
-def interrupted(number, hook, environment):
+        [(hook, ()) for hook in HOOKS] + [("ingress tc", ("--target", "no-tcx"))]])
+def interrupted(number, hook, target):
     """A signal: a last read with all that came, then everything is off the interface again."""
     with network() as name:
         before = attachments(name)
-        live = Live(name, "-e", hook + " as s { metric packets = count() where eth.type == 0x1234; }", "--interval", "1h", environment=environment)
+        live = Live(name, "-e", hook + " as s { metric packets = count() where eth.type == 0x1234; }", "--interval", "1h", *target)
         same("attached", attachments(name) != before, True)
         send(name, 25)
         status, out, err = live.end(number)
@@ -1498,7 +1513,7 @@ def conflicts():
         wants(amonc("run", "-e", "ingress tc { " + COUNT + " }", "-i", "a0", "--count", "1", "--interval", "100ms", prefix=inside(name)), DONE)
         same("the other one stays", "xdp" in shell(name, "ip link show a0").stdout, True)
         shell(name, "ip link set a0 xdp off; tc qdisc add dev a0 ingress")
-        wants(amonc("run", "-e", "ingress tc { " + COUNT + " }", "-i", "a0", "--count", "1", prefix=inside(name), environment={"AMON_NO_TCX": "1"}),
+        wants(amonc("run", "-e", "ingress tc { " + COUNT + " }", "-i", "a0", "--count", "1", "--target", "no-tcx", prefix=inside(name)),
               CONFLICT, "another ingress qdisc", "tc qdisc del dev a0 ingress")
 
 

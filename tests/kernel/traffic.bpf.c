@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A generator of packets: each live frame of a test run becomes the next TCP SYN of a number of sessions and goes out of
- * an interface. It counts what it sent, so that a probe behind the interface can be held against it.
+ * an interface. It counts what it sent, so that a probe behind the interface can be held against it. And a mirror,
+ * which sends what comes in out of the same interface again.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -14,6 +15,24 @@
 #include "tests/kernel/traffic.h"
 
 struct traffic_shared traffic;
+
+/* Sent of each session: the user makes it as large as there are sessions. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} traffic_sessions SEC(".maps");
+
+/* Sessions by their share of all packets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TRAFFIC_SHARES);
+	__type(key, __u32);
+	__type(value, __u64);
+} traffic_shares SEC(".maps");
 
 struct frame {
 	struct ethhdr ethernet;
@@ -33,20 +52,44 @@ static __always_inline __u64 next_random(void)
 	return x;
 }
 
+static __always_inline __u32 next_session(__u64 number)
+{
+	__u32 share;
+	__u64 *session;
+
+	if (traffic.order == TRAFFIC_IN_TURN)
+		return number % traffic.sessions;
+	if (traffic.order == TRAFFIC_SHUFFLED)
+		return next_random() % traffic.sessions;
+	share = next_random() % TRAFFIC_SHARES;
+	session = bpf_map_lookup_elem(&traffic_shares, &share);
+	return session ? *session : 0;
+}
+
 SEC("xdp.frags")
 int generate(struct xdp_md *xdp)
 {
 	struct frame *frame = (void *)(long)xdp->data;
-	__u64 number = traffic.sent;
+	__u64 number = traffic.sent, *count;
 	__u32 session;
 
 	if ((void *)(frame + 1) > (void *)(long)xdp->data_end)
 		return XDP_DROP;
-	session = traffic.shuffle ? next_random() % traffic.sessions : number % traffic.sessions;
+	session = next_session(number);
+	count = bpf_map_lookup_elem(&traffic_sessions, &session);
+	if (!count)
+		return XDP_DROP;
+	*count += 1;
 	frame->ip.saddr = bpf_htonl(0x0a000000 + session);
 	frame->tcp.source = bpf_htons(1024 + session % 50000);
 	traffic.sent = number + 1;
 	return bpf_redirect(traffic.ifindex, 0);
+}
+
+SEC("tc")
+int mirror(struct __sk_buff *skb)
+{
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 char license_text[] SEC("license") = "Dual BSD/GPL";

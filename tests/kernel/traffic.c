@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-/* A test run has to wait for the kernel before and after, so it is a long one. */
-#define BATCH 500000
+/* A test run has to wait for the kernel before and after, so it takes as many packets as fill this time. */
+#define BATCH_NANOSECONDS 100000000u
+#define BATCH_FIRST       4096u
+#define BATCH_MAX         500000u
 
 extern const uint8_t amon_bpf_traffic[], amon_bpf_traffic_end[];
 
@@ -23,45 +26,92 @@ struct traffic {
 	struct bpf_object *object;
 	int program;
 	volatile struct traffic_shared *shared;
+	volatile uint64_t *sessions; /* sent of each */
+	uint32_t batch;
+	uint64_t busy; /* nanoseconds */
 	pthread_t thread;
 	int cpu;
 	uint64_t last; /* how many shall have been sent in the end */
 	_Atomic bool stop, runs;
 };
 
-static int map_shared(struct traffic *traffic)
+static size_t whole_pages(size_t size)
 {
-	int fd = bpf_object__find_map_fd_by_name(traffic->object, ".bss");
-	void *memory = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	if (memory == MAP_FAILED)
+	return (size + page - 1) / page * page;
+}
+
+/* NULL where it cannot be had. */
+static void *map_memory(const struct bpf_object *object, const char *name, size_t size)
+{
+	int fd = bpf_object__find_map_fd_by_name(object, name);
+	void *memory = mmap(NULL, whole_pages(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Each share of the packets goes to the session in whose part of the sum of 1/1 + 1/2 + … it lies. */
+static void share_out(uint64_t *shares, uint32_t sessions)
+{
+	double whole = 0, sum = 1;
+	uint32_t session = 0;
+
+	for (uint32_t i = 1; i <= sessions; i++)
+		whole += 1.0 / i;
+	for (uint32_t share = 0; share < TRAFFIC_SHARES; share++) {
+		while (session + 1 < sessions && sum < whole * share / TRAFFIC_SHARES)
+			sum += 1.0 / (++session + 1);
+		shares[share] = session;
+	}
+}
+
+static int map_all(struct traffic *traffic, uint32_t sessions)
+{
+	size_t size = TRAFFIC_SHARES * sizeof(uint64_t);
+	uint64_t *shares;
+
+	traffic->shared = map_memory(traffic->object, ".bss", sizeof(*traffic->shared));
+	traffic->sessions = map_memory(traffic->object, "traffic_sessions", sessions * sizeof(uint64_t));
+	shares = map_memory(traffic->object, "traffic_shares", size);
+	if (!traffic->shared || !traffic->sessions || !shares)
 		return -errno;
-	traffic->shared = memory;
+	share_out(shares, sessions);
+	munmap(shares, whole_pages(size));
 	return 0;
 }
 
-struct traffic *traffic_new(const char *interface, uint32_t sessions, bool shuffle)
+static int open_generator(struct traffic *traffic, uint32_t sessions)
 {
-	struct traffic *traffic = calloc(1, sizeof(*traffic));
 	int error;
 
-	if (!traffic)
-		return NULL;
 	traffic->object = bpf_object__open_mem(amon_bpf_traffic, amon_bpf_traffic_end - amon_bpf_traffic, NULL);
-	error = traffic->object ? bpf_object__load(traffic->object) : -errno;
+	if (!traffic->object)
+		return -errno;
+	error = bpf_map__set_max_entries(bpf_object__find_map_by_name(traffic->object, "traffic_sessions"), sessions);
 	if (!error)
-		error = map_shared(traffic);
+		error = bpf_object__load(traffic->object);
+	return error ? error : map_all(traffic, sessions);
+}
+
+struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traffic_order order)
+{
+	struct traffic *traffic = calloc(1, sizeof(*traffic));
+	int error = traffic ? open_generator(traffic, sessions) : -ENOMEM;
+
 	if (error) {
 		fprintf(stderr, "no traffic: %s\n", strerror(-error));
-		bpf_object__close(traffic->object);
+		if (traffic)
+			bpf_object__close(traffic->object);
 		free(traffic);
 		return NULL;
 	}
 	traffic->program = bpf_program__fd(bpf_object__find_program_by_name(traffic->object, "generate"));
 	traffic->shared->ifindex = if_nametoindex(interface);
 	traffic->shared->sessions = sessions;
-	traffic->shared->shuffle = shuffle;
+	traffic->shared->order = order;
 	traffic->shared->random = 88172645463325252ull;
+	traffic->batch = BATCH_FIRST;
 	return traffic;
 }
 
@@ -69,7 +119,8 @@ void traffic_free(struct traffic *traffic)
 {
 	if (!traffic)
 		return;
-	munmap((void *)traffic->shared, (size_t)sysconf(_SC_PAGESIZE));
+	munmap((void *)traffic->sessions, whole_pages(traffic->shared->sessions * sizeof(uint64_t)));
+	munmap((void *)traffic->shared, whole_pages(sizeof(*traffic->shared)));
 	bpf_object__close(traffic->object);
 	free(traffic);
 }
@@ -95,6 +146,11 @@ uint64_t traffic_sent(const struct traffic *traffic)
 	return traffic->shared->sent;
 }
 
+uint64_t traffic_sent_of(const struct traffic *traffic, uint32_t session)
+{
+	return traffic->sessions[session];
+}
+
 static void pin_to(int cpu)
 {
 	cpu_set_t set;
@@ -104,15 +160,40 @@ static void pin_to(int cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+double traffic_seconds(const struct traffic *traffic)
+{
+	return (double)traffic->busy / 1e9;
+}
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* One batch, after which the next is longer where this one was short. */
+static int send_batch(struct traffic *traffic, uint64_t left)
+{
+	uint64_t start = now(CLOCK_MONOTONIC), busy = now(CLOCK_THREAD_CPUTIME_ID);
+	int error = traffic_send(traffic, left < traffic->batch ? (uint32_t)left : traffic->batch);
+
+	traffic->busy += now(CLOCK_THREAD_CPUTIME_ID) - busy;
+	if (now(CLOCK_MONOTONIC) - start < BATCH_NANOSECONDS && traffic->batch < BATCH_MAX)
+		traffic->batch *= 2;
+	return error;
+}
+
 static void *send_all(void *data)
 {
 	struct traffic *traffic = data;
 
 	pin_to(traffic->cpu);
 	while (!traffic->stop) {
-		uint64_t left = traffic->last ? traffic->last - traffic_sent(traffic) : BATCH;
+		uint64_t left = traffic->last ? traffic->last - traffic_sent(traffic) : UINT64_MAX;
 
-		if (!left || traffic_send(traffic, left < BATCH ? (uint32_t)left : BATCH))
+		if (!left || send_batch(traffic, left))
 			break;
 	}
 	traffic->runs = false;
@@ -139,4 +220,22 @@ void traffic_stop(struct traffic *traffic)
 bool traffic_runs(const struct traffic *traffic)
 {
 	return traffic->runs;
+}
+
+int traffic_mirror(const char *interface)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface), .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, options, .priority = 60000);
+	struct bpf_object *object =
+	        bpf_object__open_mem(amon_bpf_traffic, amon_bpf_traffic_end - amon_bpf_traffic, NULL);
+	int error = object ? bpf_object__load(object) : -errno;
+
+	if (!error) {
+		options.prog_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mirror"));
+		error = bpf_tc_hook_create(&hook);
+	}
+	if (!error || error == -EEXIST)
+		error = bpf_tc_attach(&hook, &options);
+	bpf_object__close(object);
+	return error;
 }

@@ -8,8 +8,17 @@
 struct traffic_shared {
 	__u64 sent, random;
 	__u32 sessions, ifindex;
-	__u32 shuffle; /* sessions at random, rather than one after the other */
+	__u32 order; /* enum traffic_order */
 };
+
+/* Which session comes next. */
+enum traffic_order {
+	TRAFFIC_IN_TURN,
+	TRAFFIC_SHUFFLED, /* any, alike */
+	TRAFFIC_ZIPF,     /* the n-th has a share of 1/n: few have most packets, as on real links */
+};
+
+#define TRAFFIC_SHARES 65536
 
 #ifndef __bpf__
 #include <stdbool.h>
@@ -22,18 +31,25 @@ struct traffic_shared {
 struct traffic;
 
 /** NULL where it cannot be had, with the reason on standard error. */
-struct traffic *traffic_new(const char *interface, uint32_t sessions, bool shuffle);
+struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traffic_order order);
 void traffic_free(struct traffic *traffic);
 /** Sends so many packets, on the CPU that the caller runs on. 0 or -errno. */
 int traffic_send(struct traffic *traffic, uint32_t count);
 /** How many it has sent since it was made. */
 uint64_t traffic_sent(const struct traffic *traffic);
+/** How many of one session: its packets come from 10.0.0.0 + session, port 1024 + session % 50000. */
+uint64_t traffic_sent_of(const struct traffic *traffic, uint32_t session);
+/** CPU time that sending took on the other CPU, with all that was done there with what was sent. */
+double traffic_seconds(const struct traffic *traffic);
 /** Sends on a CPU of its own until it is stopped, or has sent so many (0: no end). 0 or -errno. */
 int traffic_start(struct traffic *traffic, int cpu, uint64_t count);
 /** Stops, and waits until the last packet has gone through. */
 void traffic_stop(struct traffic *traffic);
 /** False once all were sent. */
 bool traffic_runs(const struct traffic *traffic);
+
+/** Sends what comes in at an interface out of it again, behind all that hangs on its TC hooks. 0 or -errno. */
+int traffic_mirror(const char *interface);
 #endif
 
 #endif

@@ -42,11 +42,11 @@ static inline void fixture_break(char *c, const char *line)
 		*at++ = ' ';
 }
 
-static inline struct fixture *fixture_new(const char *spec, const char *broken_line)
+static inline struct fixture *fixture_load(const char *spec, const char *broken_line,
+                                           const struct amon_load_options *load)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct amon_check_options options = { NULL, 0 };
-	struct amon_load_options load = { .replay = false };
 	struct amon_failure failure = { .message = "" };
 	struct amon_diagnostics diagnostics;
 	struct amon_lines lines;
@@ -64,11 +64,16 @@ static inline struct fixture *fixture_new(const char *spec, const char *broken_l
 	if (fixture_is_skipped())
 		return f;
 	if (amon_frontend_compile("test.bpf.c", c, strlen(c), &f->object) ||
-	    amon_probe_load(f->object.object, f->object.object_size, f->exports, &load, &f->loaded, &failure)) {
+	    amon_probe_load(f->object.object, f->object.object_size, f->exports, load, &f->loaded, &failure)) {
 		print_error("%s\n", failure.message);
 		exit(1);
 	}
 	return f;
+}
+
+static inline struct fixture *fixture_new(const char *spec, const char *broken_line)
+{
+	return fixture_load(spec, broken_line, &(struct amon_load_options){ .replay = false });
 }
 
 static inline void fixture_free(struct fixture *f)

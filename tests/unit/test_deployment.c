@@ -172,7 +172,7 @@ static struct built build_with(const char *format, const char *window)
 static void check_replacements(const char *window, bool totals)
 {
 	struct built probes[2] = { build_with(small, window), build_with(large, window) };
-	struct traffic *traffic = traffic_new("v1", SESSIONS, false);
+	struct traffic *traffic = traffic_new("v1", SESSIONS, TRAFFIC_IN_TURN);
 	struct sums sums = { 0 };
 	uint64_t sequence;
 
@@ -280,7 +280,7 @@ static void test_killed_readers(void **state)
 	file = mkstemp(path);
 	unlink(path);
 	built = build_with(small, "window 1s;");
-	traffic = traffic_new("v1", SESSIONS, false);
+	traffic = traffic_new("v1", SESSIONS, TRAFFIC_IN_TURN);
 	deploy(&built);
 	srandom(11);
 	assert_int_equal(traffic_start(traffic, 1, 0), 0);

@@ -746,14 +746,14 @@ static void names_missing_capabilities(void **state)
 
 static int without_tcx(void **state)
 {
-	setenv("AMON_NO_TCX", "1", 1);
+	amon_kernel_pretend("no-tcx", NULL);
 	return set_up(state);
 }
 
 static int with_tcx(void **state)
 {
 	(void)state;
-	return unsetenv("AMON_NO_TCX");
+	return amon_kernel_pretend("", NULL);
 }
 
 static void counts_at_clsact(void **state)

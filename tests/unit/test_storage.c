@@ -253,6 +253,7 @@ static int teardown(void **state)
 {
 	struct fixture *fixture = *state;
 
+	amon_kernel_pretend("", NULL);
 	free(fixture->maps.maps);
 	amon_arena_free(fixture->arena);
 	free(fixture);
@@ -328,6 +329,17 @@ static void test_no_batches(void **state)
 	kernel.no_batches = true;
 	fill_rows(even);
 	check_rows(*state);
+}
+
+/* A command that pretends asks for none. */
+static void test_pretends_no_batches(void **state)
+{
+	assert_int_equal(amon_kernel_pretend("no-batch", NULL), 0);
+	fill_rows(even);
+	check_rows(*state);
+	assert_int_equal(reset(*state), 0);
+	assert_int_equal(kernel.count, 0);
+	assert_int_equal(kernel.calls, 0);
 }
 
 static void test_records(void **state)
@@ -472,6 +484,7 @@ int main(void)
 		TEST(test_large_buckets),
 		TEST(test_empty),
 		TEST(test_no_batches),
+		TEST(test_pretends_no_batches),
 		TEST(test_records),
 		TEST(test_reset),
 		TEST(test_reset_without_batches),

@@ -19,6 +19,7 @@ struct running {
 	struct traffic *traffic;
 	uint64_t windows, packets[2]; /* of each section */
 	uint64_t rows, full;          /* windows with packets */
+	uint64_t *sessions;           /* packets of each, by the rows of the first section's first table */
 };
 
 static inline void sleep_nanoseconds(long nanoseconds)
@@ -63,6 +64,27 @@ static inline void check_table(const struct amon_export_table *table, const stru
 	assert_int_equal(number_at(section->record, table->selected), placed);
 }
 
+/* The key is ip.src, which tells the session. */
+static inline void add_sessions(struct running *r, const struct amon_export_table *table,
+                                const struct amon_collected_table *rows)
+{
+	uint32_t at = table->columns[table->key_count].layout.count;
+
+	for (uint64_t i = 0; i < rows->row_count; i++) {
+		const uint8_t *key = rows->keys + i * table->key_size;
+		uint64_t *packets = &r->sessions[(uint32_t)key[1] << 16 | (uint32_t)key[2] << 8 | key[3]];
+
+		*packets = number_at(rows->records + i * table->record_size, at) + (table->reset ? *packets : 0);
+	}
+}
+
+/* Each session has what was sent of it. */
+static inline void check_sessions(const struct running *r, uint32_t sessions)
+{
+	for (uint32_t i = 0; i < sessions; i++)
+		assert_int_equal(r->sessions[i], traffic_sent_of(r->traffic, i));
+}
+
 static inline void add_window(struct running *r, const struct amon_collected *collected)
 {
 	const struct amon_exports *exports = r->fixture->exports;
@@ -72,10 +94,13 @@ static inline void add_window(struct running *r, const struct amon_collected *co
 
 		r->packets[i] += number_at(section->record, exports->sections[i].seen);
 		for (uint32_t j = 0; j < exports->sections[i].table_count; j++) {
-			check_table(&exports->sections[i].tables[j], section, &section->tables[j]);
+			if (exports->sections[i].tables[j].twice)
+				check_table(&exports->sections[i].tables[j], section, &section->tables[j]);
 			r->rows += section->tables[j].row_count;
 		}
 	}
+	if (exports->sections[0].table_count)
+		add_sessions(r, &exports->sections[0].tables[0], &collected->sections[0].tables[0]);
 	r->full += number_at(collected->sections[0].record, exports->sections[0].seen) > 0;
 }
 
@@ -94,15 +119,20 @@ static inline void read_one_window(struct running *r)
 	assert_int_equal(amon_reader_done(r->fixture->loaded->reader, &failure), 0);
 }
 
-static inline void start(struct running *r, const char *spec, uint32_t sessions, bool shuffle)
+static inline void start_loaded(struct running *r, struct fixture *fixture, uint32_t sessions, enum traffic_order order)
 {
 	struct amon_failure failure = { .message = "" };
 
-	*r = (struct running){ .fixture = fixture_new(spec, NULL) };
+	*r = (struct running){ .fixture = fixture, .sessions = calloc(sessions, 8) };
 	if (amon_probe_attach(r->fixture->loaded, "v0", &r->attached, &failure))
 		fail_msg("%s", failure.message);
-	r->traffic = traffic_new("v1", sessions, shuffle);
+	r->traffic = traffic_new("v1", sessions, order);
 	assert_non_null(r->traffic);
+}
+
+static inline void start(struct running *r, const char *spec, uint32_t sessions, enum traffic_order order)
+{
+	start_loaded(r, fixture_new(spec, NULL), sessions, order);
 }
 
 static inline void stop(struct running *r)
@@ -110,51 +140,31 @@ static inline void stop(struct running *r)
 	amon_probe_detach(r->attached);
 	traffic_free(r->traffic);
 	fixture_free(r->fixture);
+	free(r->sessions);
 }
 
-/* Cuts windows while packets pass, and once more when all have. */
-static inline void cut_windows(struct running *r, int windows, long nanoseconds)
+/* What a metric of the first section has counted. */
+static inline uint64_t count_of(const struct running *r, const struct amon_collected *collected, const char *name)
+{
+	const struct amon_export_section *section = &r->fixture->exports->sections[0];
+	uint32_t column = 0;
+
+	while (strcmp(section->columns[column].name, name))
+		column++;
+	return number_at(collected->sections[0].record, section->columns[column].layout.count);
+}
+
+/* Cuts windows until so many have had packets, and once more when all packets have passed. */
+static inline void cut_windows(struct running *r, uint64_t full, long nanoseconds)
 {
 	assert_int_equal(traffic_start(r->traffic, 1, 0), 0);
-	for (int i = 0; i < windows; i++) {
+	while (r->full < full) {
+		assert_true(r->windows < 100 * full);
 		sleep_nanoseconds(nanoseconds);
 		read_one_window(r);
 	}
 	traffic_stop(r->traffic);
 	read_one_window(r);
-}
-
-/* So many metrics that a packet takes longer than a reader from the swap to the read. */
-#define METRICS 400
-
-static inline char *make_long_spec(const char *window)
-{
-	char *spec = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&spec, &size);
-
-	fprintf(out, "probe p { %s; ingress xdp {\n", window);
-	for (int i = 0; i < METRICS; i++)
-		fprintf(out, "metric m%d = stddev(frame.len);\n", i);
-	fprintf(out, "} }\n");
-	fclose(out);
-	return spec;
-}
-
-/* The packets that the last metric has seen, in a window that was cut and emptied. */
-static inline uint64_t cut_long(struct running *r)
-{
-	uint32_t at = r->fixture->exports->sections[0].columns[METRICS - 1].layout.count;
-	struct amon_collected *collected = NULL;
-	struct amon_window window;
-	struct amon_failure failure = { .message = "" };
-	uint64_t packets;
-
-	assert_int_equal(amon_reader_cut(r->fixture->loaded->reader, &collected, &window, &failure), 0);
-	packets = number_at(collected->sections[0].record, at);
-	amon_collected_free(collected);
-	assert_int_equal(amon_reader_done(r->fixture->loaded->reader, &failure), 0);
-	return packets;
 }
 
 #endif

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What cutting windows costs the packets, and whether any is lost: reads each 5 s, 1 s, 100, 10 and 1 ms against none.
+
+  windows.py [--build DIR] [--rounds N] [--seconds S] [--intervals MS,MS,…] [--quick]
+
+Needs the target bench-windows-driver, root, and two CPUs: one sends 25,000 TCP sessions with Zipf's shares through a veth
+pair into native XDP, where they are dropped behind the probe; from the other windows are cut. Each round takes every
+interval once, in another order, so that a noisy machine is noisy for all. A packet's cost is the CPU time of the
+sender, generator and probe together; the ratio is to the run without reads of the same round, with the error of its
+median. A table's rows are made anew in each window, which its packets pay for, whoever reads. And the gate before
+a probe: test runs of an empty program alone, behind a gate, and behind one that announces.
+"""
+import argparse
+import math
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPECS = {
+    "scalars": "metric packets = count(); metric bytes = sum(frame.len); metric largest = max(frame.len);",
+    "table": "table flows by flow size 64Ki { metric packets = count(); metric bytes = sum(frame.len); }",
+}
+GATES = {"empty": "an empty program", "plain": "behind a gate", "announcing": "behind a gate that announces"}
+GOAL = ("scalars", 10.0, 0.0015)  # reads each 10 ms cost no more than this share
+
+
+class Driver:
+    def __init__(self, path):
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words):
+        print(*words, file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{' '.join(map(str, words))} failed")
+        return [float(word) for word in line.split()]
+
+
+class Runs:
+    """All runs of one spec with one interval."""
+
+    def __init__(self):
+        self.costs, self.reader, self.windows, self.packets, self.lost, self.busy = [], 0, 0, 0, 0, 0
+
+    def add(self, seconds, sent, busy, windows, lost, reader):
+        self.costs.append(busy / sent * 1e9)
+        self.packets += int(sent)
+        self.windows += int(windows)
+        self.lost += abs(int(lost))
+        self.reader += reader
+        self.busy += seconds
+
+
+def measure(driver, folder, intervals, seconds, rounds):
+    runs = {(spec, interval): Runs() for spec in SPECS for interval in intervals}
+    for name, body in SPECS.items():
+        (folder / f"{name}.amon").write_text(f"probe bench {{ window 1ms; ingress xdp {{ {body} }} }}\n")
+    for _ in range(rounds):
+        order = list(runs)
+        random.shuffle(order)
+        for spec, interval in order:
+            runs[spec, interval].add(seconds, *driver.ask("run", folder / f"{spec}.amon", interval / 1e3, seconds))
+    return runs
+
+
+def ratio_of(costs, base):
+    """The median of the ratios of each round, less 1, and its standard error."""
+    ratios = [a / b - 1 for a, b in zip(costs, base)]
+    error = 1.25 * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else math.inf
+    return statistics.median(ratios), error
+
+
+def verdict(spec, interval, ratio, error):
+    if (spec, interval) != GOAL[:2] or not math.isfinite(error):
+        return ""
+    word = "met" if ratio + error <= GOAL[2] else "missed" if ratio - error > GOAL[2] else "within the error"
+    return f"goal {GOAL[2]:.2%}: {word}"
+
+
+def print_runs(runs, intervals):
+    print(f"{'spec':<9}{'read each':>10}{'windows':>9}{'packets':>12}{'lost':>6}{'ns/packet':>11}  {'quartiles':<17}"
+          f"{'cost':>8}{'±':>7}{'reader CPU':>12}")
+    for spec in SPECS:
+        for interval in intervals:
+            run, base = runs[spec, interval], runs[spec, 0.0]
+            low, median, high = statistics.quantiles(run.costs * 2 if len(run.costs) == 1 else run.costs, n=4)
+            ratio, error = ratio_of(run.costs, base.costs)
+            print(f"{spec:<9}{f'{interval:g} ms' if interval else 'never':>10}{run.windows:>9}{run.packets:>12}{run.lost:>6}{median:>11.1f}  "
+                  f"{f'{low:.1f} to {high:.1f}':<17}{ratio:>+8.2%}{error:>7.2%}{run.reader / run.busy:>12.2%}  "
+                  f"{verdict(spec, interval, ratio, error)}".rstrip())
+
+
+def print_gates(driver, rounds, repeat):
+    costs = {kind: [] for kind in GATES}
+    for _ in range(rounds):
+        for kind in GATES:
+            costs[kind] += driver.ask("gate", kind, repeat)
+    print()
+    for kind, name in GATES.items():
+        more = statistics.median(a - b for a, b in zip(costs[kind], costs["empty"]))
+        print(f"{name:<30}{statistics.median(costs[kind]):>5.0f} ns a test run, {more:+.0f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=6, help="of one run")
+    parser.add_argument("--intervals", default="5000,1000,100,10,1", help="ms between reads")
+    parser.add_argument("--quick", action="store_true", help="seconds in all: shows that it works")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds, options.intervals = 2, 0.3, "100,10,1"
+    intervals = [0.0] + [float(interval) for interval in options.intervals.split(",")]
+    driver = Driver(options.build.resolve() / "bench-windows-driver")
+    with tempfile.TemporaryDirectory() as folder:
+        runs = measure(driver, pathlib.Path(folder), intervals, options.seconds, options.rounds)
+    print_runs(runs, intervals)
+    print_gates(driver, 3 if options.quick else 15, 300000 if options.quick else 3000000)
+    if any(run.lost for run in runs.values()):
+        sys.exit("packets were lost or doubled")
+
+
+if __name__ == "__main__":
+    main()

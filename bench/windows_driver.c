@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measures for bench/windows.py, in a network of its own: reads lines and answers each with one.
+ *
+ *   run SPEC INTERVAL SECONDS   packets at full speed from CPU 1, and a window cut each INTERVAL seconds (0: none but
+ * the last) from CPU 0: packets sent, CPU seconds that they took, windows, packets lost (negative: doubled), CPU
+ * seconds of the reader gate KIND REPEAT            nanoseconds that a test run takes: of an empty program by itself
+ * (empty), behind a gate (plain), behind one that announces (announcing)
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sched.h>
+#include <stdbool.h>
+
+#include "probe.h"
+#include "runtime/attached.h"
+#include "runtime/reader.h"
+#include "runtime/storage.h"
+#include "tests/kernel/network.h"
+#include "tests/kernel/traffic.h"
+
+#define SESSIONS 25000
+#define WATCHED  "v0"
+
+struct run {
+	struct bench_probe probe;
+	struct amon_loaded *loaded;
+	struct amon_attached *attached;
+	struct traffic *traffic;
+	uint64_t windows, packets;
+};
+
+static int load_program(const char *name, int verdict)
+{
+	const struct bpf_insn program[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = verdict },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = BPF_F_XDP_HAS_FRAGS, .expected_attach_type = BPF_XDP);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, name, "Dual BSD/GPL", program, 2, &options);
+
+	if (fd < 0)
+		bench_die(name, "does not load");
+	return fd;
+}
+
+/* Behind the probe packets are dropped, or it would be the network stack that is measured. */
+static void drop_behind(const struct run *run)
+{
+	uint32_t zero = 0;
+	int drop = load_program("drop", XDP_DROP);
+
+	if (bpf_map_update_elem(run->attached->xdp.gate.next, &zero, &drop, BPF_ANY))
+		bench_die("drop", "does not fit behind the probe");
+	close(drop);
+}
+
+static void start(struct run *run, const char *name, uint32_t sessions, enum traffic_order order)
+{
+	struct amon_load_options load = { .announces = true };
+	struct amon_failure failure = { .message = "" };
+	char *spec = bench_read_file(name);
+
+	*run = (struct run){ 0 };
+	bench_compile(name, spec, &run->probe);
+	if (amon_probe_choose(run->probe.exports, WATCHED, &load.choice, &failure) ||
+	    amon_probe_load(run->probe.object.object, run->probe.object.object_size, run->probe.exports, &load,
+	                    &run->loaded, &failure) ||
+	    amon_probe_attach(run->loaded, WATCHED, &run->attached, &failure))
+		bench_die(name, failure.message);
+	drop_behind(run);
+	run->traffic = traffic_new("v1", sessions, order);
+	if (!run->traffic)
+		exit(1);
+	free(spec);
+}
+
+static void stop(struct run *run)
+{
+	bpf_map_delete_elem(run->attached->xdp.gate.next, &(uint32_t){ 0 });
+	amon_probe_detach(run->attached);
+	amon_probe_unload(run->loaded);
+	traffic_free(run->traffic);
+	bench_free(&run->probe);
+}
+
+static void cut(struct run *run)
+{
+	const struct amon_export_section *section = &run->probe.exports->sections[0];
+	struct amon_failure failure = { .message = "" };
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	uint64_t seen;
+
+	if (amon_reader_cut(run->loaded->reader, &collected, &window, &failure))
+		bench_die("cut", failure.message);
+	memcpy(&seen, collected->sections[0].record + section->seen, sizeof(seen));
+	run->packets += seen;
+	run->windows++;
+	amon_collected_free(collected);
+	if (amon_reader_done(run->loaded->reader, &failure))
+		bench_die("done", failure.message);
+}
+
+static void sleep_until(double time)
+{
+	double left = time - bench_now(CLOCK_MONOTONIC);
+
+	if (left > 0)
+		nanosleep(&(struct timespec){ (time_t)(left / 1e3), (long)(left * 1e6) % 1000000000 }, NULL);
+}
+
+/* A read that comes late does not make the next one late. */
+static void read_windows(struct run *run, double interval, double seconds)
+{
+	double begin = bench_now(CLOCK_MONOTONIC), end = begin + 1e3 * seconds;
+
+	for (double next = begin; next < end;) {
+		do
+			next += interval ? 1e3 * interval : 1e3 * seconds;
+		while (next < bench_now(CLOCK_MONOTONIC));
+		sleep_until(next < end ? next : end);
+		if (next < end)
+			cut(run);
+	}
+}
+
+static void measure_run(const char *name, double interval, double seconds)
+{
+	double reader;
+	struct run run;
+
+	start(&run, name, SESSIONS, TRAFFIC_ZIPF);
+	if (traffic_start(run.traffic, 1, 0))
+		bench_die(name, "no traffic");
+	reader = bench_now(CLOCK_THREAD_CPUTIME_ID);
+	read_windows(&run, interval, seconds);
+	reader = bench_now(CLOCK_THREAD_CPUTIME_ID) - reader;
+	traffic_stop(run.traffic);
+	cut(&run);
+	printf("%llu %f %llu %lld %f\n", (unsigned long long)traffic_sent(run.traffic), traffic_seconds(run.traffic),
+	       (unsigned long long)run.windows, (long long)(traffic_sent(run.traffic) - run.packets), reader / 1e3);
+	stop(&run);
+}
+
+static void measure_drain(const char *name, uint32_t sessions)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	double begin, read;
+	struct run run;
+
+	start(&run, name, sessions, TRAFFIC_IN_TURN);
+	if (traffic_send(run.traffic, sessions))
+		bench_die(name, "no traffic");
+	usleep(50000);
+	begin = bench_now(CLOCK_THREAD_CPUTIME_ID);
+	if (amon_reader_cut(run.loaded->reader, &collected, &window, &failure))
+		bench_die("cut", failure.message);
+	read = bench_now(CLOCK_THREAD_CPUTIME_ID);
+	if (amon_reader_done(run.loaded->reader, &failure))
+		bench_die("done", failure.message);
+	printf("%llu %f %f\n", (unsigned long long)collected->sections[0].tables[0].row_count, read - begin,
+	       bench_now(CLOCK_THREAD_CPUTIME_ID) - read);
+	amon_collected_free(collected);
+	stop(&run);
+}
+
+/* --- gates */
+
+static uint32_t test_run(int program, uint32_t repeat)
+{
+	char frame[64] = "";
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = (int)repeat);
+
+	if (bpf_prog_test_run_opts(program, &run))
+		bench_die("gate", "does not run");
+	return run.duration;
+}
+
+static void measure_gate(const char *kind, uint32_t repeat)
+{
+	static const struct amon_exports nothing;
+	struct amon_failure failure = { .message = "" };
+	bool announces = strcmp(kind, "announcing") == 0;
+	int empty = load_program("empty", XDP_PASS);
+	struct amon_reader reader;
+	struct amon_gate gate;
+
+	if (amon_reader_new(&nothing, announces, &reader, &failure))
+		bench_die("gate", failure.message);
+	struct amon_gate_options options = { reader.control_map, announces, { empty, empty, -1, -1 } };
+
+	if (amon_gate_open(AMON_HOOK_XDP, &options, &gate, &failure))
+		bench_die("gate", failure.message);
+	printf("%u\n", test_run(strcmp(kind, "empty") ? gate.program : empty, repeat));
+	amon_gate_close(&gate);
+	amon_reader_close(&reader);
+	close(empty);
+}
+
+static void pin_to(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+int main(void)
+{
+	char line[4096], name[4096];
+	double interval, seconds;
+	uint32_t repeat;
+
+	libbpf_set_print(NULL);
+	if (network_new())
+		bench_die("network", "cannot be made");
+	pin_to(0);
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "run %4095s %lf %lf", name, &interval, &seconds) == 3)
+			measure_run(name, interval, seconds);
+		else if (sscanf(line, "drain %4095s %u", name, &repeat) == 2)
+			measure_drain(name, repeat);
+		else if (sscanf(line, "gate %4095s %u", name, &repeat) == 2)
+			measure_gate(name, repeat);
+		else
+			bench_die(line, "what is this?");
+		fflush(stdout);
+	}
+	return 0;
+}
