@@ -246,8 +246,8 @@ static void add_ledger(const struct amon_export_section *section, void *into, co
 	add_packets(section->seen, into, from, 1);
 	add_packets(section->selected, into, from, 1);
 	add_counters(section->malformed, section->malformed_count, into, from, 1);
-	for (uint32_t i = 0; i < section->table_count; i++) {
-		const struct amon_export_table *table = &section->tables[i];
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++) {
+		const struct amon_export_table *table = amon_ledger_table(section, i);
 
 		add_packets(table->selected, into, from, 1);
 		add_packets(table->in_rows, into, from, 1);
@@ -399,9 +399,9 @@ void amon_clear_section(const struct amon_export_section *section, void *record)
 		clear(record, section->selected, 16);
 		clear_counters(record, section->malformed, section->malformed_count);
 	}
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (section->tables[i].reset)
-			clear_table_ledger(record, &section->tables[i]);
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+		if (amon_ledger_table(section, i)->reset)
+			clear_table_ledger(record, amon_ledger_table(section, i));
 }
 static int copy_table(const struct amon_export_table *table, const struct amon_collected_table *from,
                       struct amon_collected_table *to)
