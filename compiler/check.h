@@ -116,7 +116,7 @@ struct amon_column {
 	struct amon_value *argument;                /* NULL for count(); of a fold what the next packet makes it */
 	struct amon_value *initial;                 /* of a fold: its value before the row's first packet */
 	uint32_t width;                             /* of a fold, in bytes */
-	bool is_signed;                             /* of a fold */
+	bool is_signed, is_state;                   /* of a fold */
 	const struct amon_column *narrowed; /* of a previous value: whose `where` lets packets come; NULL: all */
 	struct amon_buckets buckets;        /* histogram */
 	struct amon_value *where;           /* NULL: always; METRIC */

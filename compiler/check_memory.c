@@ -64,11 +64,14 @@ static bool is_of_table(const struct amon_value *value, const void *table)
 
 bool check_key_memory(struct check *check, const struct amon_table *table, const struct amon_value *value)
 {
-	const char *fault = has(value, is_asked, NULL)       ? "a key cannot ask a table: rows are found by keys"
-	                    : has(value, is_of_table, table) ? "a key cannot depend on what the row remembers"
-	                    : check_is_address(value->type.base) && value->kind == AMON_VALUE_MEMORY
-	                            ? "an address of an earlier packet is no key"
-	                            : NULL;
+	const char *fault = NULL;
+
+	if (check_is_address(value->type.base) && value->kind == AMON_VALUE_MEMORY)
+		fault = "an address of an earlier packet can only be compared, or be first() or last()";
+	else if (!table->events && has(value, is_asked, NULL))
+		fault = "a key cannot ask a table: rows are found by keys";
+	else if (has(value, is_of_table, table))
+		fault = "a key cannot depend on what the row remembers";
 
 	if (fault)
 		amon_error(check->diagnostics, value->span, "%s", fault);
@@ -79,7 +82,8 @@ bool check_is_remembered_address(struct check *check, const struct amon_value *v
 {
 	if (value->kind != AMON_VALUE_MEMORY || !check_is_address(value->type.base))
 		return false;
-	amon_error(check->diagnostics, value->span, "an address of an earlier packet can only be compared");
+	amon_error(check->diagnostics, value->span,
+	           "an address of an earlier packet can only be compared, or be first() or last()");
 	return true;
 }
 
@@ -189,7 +193,7 @@ static bool check_previous_argument(const struct place *place, const struct amon
 		                   check_value_text(check, argument));
 		check_help(check, error, "compare it: `x != prev(x)`");
 	} else {
-		return !check_is_remembered_address(check, argument);
+		return true;
 	}
 	return false;
 }
@@ -235,15 +239,28 @@ static bool read_width(struct check *check, struct amon_column *column, const st
 	return false;
 }
 
+/* Not known before the fold begins: a row has its states before its metrics. */
+static bool is_too_late(const struct amon_value *value, const void *data)
+{
+	const struct amon_column *column = data, *other = value->column;
+
+	if (value->kind == AMON_VALUE_ROW || value->asked)
+		return true;
+	return value->kind == AMON_VALUE_MEMORY && other &&
+	       (other->table != column->table ||
+	        (other->aggregation == &amon_aggregation_fold && (column->is_state || !other->is_state)));
+}
+
 static bool check_initial(struct check *check, const struct amon_column *column)
 {
 	struct amon_diagnostic *error;
 
 	if (!check_want_integer(check, column->initial))
 		return false;
-	if (check_reads_memory(column->initial)) {
-		amon_error(check->diagnostics, column->initial->span,
-		           "a fold begins with what its first packet holds, not with what is remembered");
+	if (has(column->initial, is_too_late, column)) {
+		error = amon_error(check->diagnostics, column->initial->span,
+		                   "a fold cannot begin with what is only known when it has begun");
+		check_help(check, error, "it may begin with fields of its first packet, and with states of its row");
 		return false;
 	}
 	if (column->table || check_is_constant(column->initial))
@@ -261,6 +278,7 @@ static void read_fold_type(const struct place *place, struct amon_column *column
 
 	column->aggregation = &amon_aggregation_fold;
 	column->once = true;
+	column->is_state = statement->kind == AMON_STATEMENT_STATE;
 	column->initial = check_expression(place, statement->value);
 	if (!check_initial(place->check, column) || !fits)
 		return;

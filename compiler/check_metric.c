@@ -244,8 +244,7 @@ static bool read_call(const struct place *around, struct amon_column *column, co
 	if (!aggregation->takes_argument)
 		return true;
 	column->argument = check_expression(place, call->arguments);
-	if (!check_argument(place->check, aggregation, column->argument) ||
-	    check_is_remembered_address(place->check, column->argument))
+	if (!check_argument(place->check, aggregation, column->argument))
 		return false;
 	return aggregation->finish != AMON_FINISH_HISTOGRAM ||
 	       check_buckets(place, call->arguments->next, column->argument, &column->buckets);

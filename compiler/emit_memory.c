@@ -226,7 +226,8 @@ static void write_fold_value(struct amon_writer *w, const char *record, const st
 {
 	const struct amon_column *column = fold->column;
 
-	if (column->width < 8)
+	/* a constant that it begins with has been cut already */
+	if (column->width < 8 && strspn(value.text, "-0123456789") < strlen(value.text))
 		amon_write(w, "%s%s = (__%c%u)%s;\n", record, fold->member, column->is_signed ? 's' : 'u',
 		           8 * column->width, amon_c_tight(w, value));
 	else
@@ -292,7 +293,7 @@ static void write_previous(struct amon_writer *w, const struct scope *s, const s
 	value = amon_c_value(&inner, item->column->argument);
 	emit_copy(&inner, amon_arena_printf(w->arena, "state->%s", item->member), item->layout.value_size, value.value);
 	if (item->version)
-		amon_write(&inner, "state->%s = p->net_version;\n", item->version);
+		amon_write(&inner, "state->%s = %s;\n", item->version, amon_c_version(w, item->column->argument));
 	if (value.when.text)
 		amon_write(&inner, "state->%s = %s ? 1 : 0;\n", item->has, amon_c_tight(w, value.when));
 	else
