@@ -218,6 +218,9 @@ struct amon_check_options {
 	uint32_t define_count;
 };
 
+/** A key of a table asks another for its row, which must be found before. */
+bool amon_keys_ask(const struct amon_table *table, const struct amon_table *other);
+
 /**
  * Checks a file. All errors and warnings go to the diagnostics, which also hold the parser's: a statement that is wrong
  * is left out and the others are checked all the same. Returns the probe, or NULL where any error stands in the

@@ -280,6 +280,8 @@ void check_memory(struct check *check, struct name *name);
 bool check_reads_memory(const struct amon_value *value);
 /* An address from memory, which only compares; said, where it is one. */
 bool check_is_remembered_address(struct check *check, const struct amon_value *value);
+/* Complains where tables' keys ask for each other's rows in a circle. */
+void check_asked_order(struct check *check, const struct amon_section *section);
 /* Complains where a key's expression depends on what rows remember. */
 bool check_key_memory(struct check *check, const struct amon_table *table, const struct amon_value *value);
 

@@ -51,10 +51,11 @@ static bool is_previous(const struct amon_value *value, const void *data)
 	       (!value->column || value->column->aggregation == &amon_aggregation_previous);
 }
 
-static bool is_asked(const struct amon_value *value, const void *data)
+static bool asks(const struct amon_value *value, const void *table)
 {
-	(void)data;
-	return value->kind == AMON_VALUE_ROW || (value->kind == AMON_VALUE_MEMORY && value->asked);
+	if (value->kind == AMON_VALUE_ROW)
+		return value->table == table;
+	return value->kind == AMON_VALUE_MEMORY && value->asked && value->column->table == table;
 }
 
 static bool is_of_table(const struct amon_value *value, const void *table)
@@ -68,10 +69,8 @@ bool check_key_memory(struct check *check, const struct amon_table *table, const
 
 	if (check_is_address(value->type.base) && value->kind == AMON_VALUE_MEMORY)
 		fault = "an address of an earlier packet can only be compared, or be first() or last()";
-	else if (!table->events && has(value, is_asked, NULL))
-		fault = "a key cannot ask a table: rows are found by keys";
-	else if (has(value, is_of_table, table))
-		fault = "a key cannot depend on what the row remembers";
+	else if (has(value, is_of_table, table) || has(value, asks, table))
+		fault = "a key cannot depend on the row that it selects";
 
 	if (fault)
 		amon_error(check->diagnostics, value->span, "%s", fault);
@@ -438,4 +437,40 @@ struct amon_value *check_ask(const struct place *place, const struct amon_syntax
 	value->asked = true;
 	table->inside->table->memory.asked = true;
 	return value;
+}
+
+bool amon_keys_ask(const struct amon_table *table, const struct amon_table *other)
+{
+	for (const struct amon_column *key = table->keys.first; key; key = key->next)
+		if (has(key->value, asks, other))
+			return true;
+	return false;
+}
+
+/* No row that its keys ask for is among those that are still to be found. */
+static bool is_next(const struct amon_table *table, const struct amon_table *const *left, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (amon_keys_ask(table, left[i]))
+			return false;
+	return true;
+}
+
+void check_asked_order(struct check *check, const struct amon_section *section)
+{
+	const struct amon_table *left[AMON_MAX_TABLES];
+	uint32_t count = 0, i;
+
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		left[count++] = table;
+	while (count) {
+		for (i = 0; i < count && !is_next(left[i], left, count); i++)
+			;
+		if (i == count)
+			break;
+		left[i] = left[--count];
+	}
+	if (count)
+		amon_error(check->diagnostics, left[0]->keys.first->value->span,
+		           "the keys of the table `%s` ask in the end for the row that they select", left[0]->name);
 }

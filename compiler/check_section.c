@@ -151,6 +151,7 @@ static void check_section(struct check *check, struct block *block, struct amon_
 	check_metrics(check, block, &section->metrics, AMON_MAX_SECTION_METRICS);
 	for (struct block *table = block->first_inside; table; table = table->next)
 		check_table(check, table);
+	check_asked_order(check, section);
 }
 
 void check_packets(struct check *check, struct block *probe)

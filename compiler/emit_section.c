@@ -452,28 +452,14 @@ static void write_find_function(struct emitter *e, const struct amon_plan_sectio
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
-static bool is_asked(const struct amon_plan_table *table)
-{
-	return table->memory && table->memory->asked;
-}
-
 /* Before anything of the packet is remembered. `steps`: in a look that leaves something, where the section's own memory
  * is copied when it is changed. */
 static void write_looks(struct amon_writer *w, const struct amon_plan_section *section, bool steps)
 {
 	if (section->memory && (section->where_looks || !steps))
 		emit_memory_look(w, section);
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (is_asked(&section->tables[i]))
-			amon_write(w, "%s(p, b);\n", section->tables[i].find);
-}
-
-static bool any_asked(const struct amon_plan_section *section)
-{
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (is_asked(&section->tables[i]))
-			return true;
-	return false;
+	for (uint32_t i = 0; i < section->asked_count; i++)
+		amon_write(w, "%s(p, b);\n", section->asked[i]->find);
 }
 
 /* A packet changes memory in one look: at TC in the one that sees super-packets once. */
@@ -485,7 +471,7 @@ static struct look look_of(const struct amon_plan_section *section, bool once)
 {
 	struct look look = { .once = once, .steps = section->before && once == section->weighted };
 
-	look.looks = look.steps ? section->where_looks || any_asked(section) : section->looks;
+	look.looks = look.steps ? section->where_looks || section->asked_count : section->looks;
 	return look;
 }
 
@@ -579,9 +565,8 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 
 void emit_section(struct emitter *e, const struct amon_plan_section *section)
 {
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (is_asked(&section->tables[i]))
-			write_find_function(e, section, &section->tables[i]);
+	for (uint32_t i = 0; i < section->asked_count; i++)
+		write_find_function(e, section, section->asked[i]);
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		if (section->tables[i].table->events) {
 			write_events_function(e, section, &section->tables[i]);

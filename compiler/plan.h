@@ -100,6 +100,7 @@ struct amon_plan_table {
 	struct amon_plan_memory *memory;   /* NULL: remembers nothing */
 	bool reads;                        /* memory, be it its own or another's */
 	const char *find;                  /* function that looks up a row that is asked for; NULL: none */
+	bool found;                        /* plan's own: it is in the order of those */
 };
 
 /** What a block remembers of folds that are metrics and begin together: with each window, or once. */
@@ -159,6 +160,8 @@ struct amon_plan_section {
 	bool numbered;                   /* needs the number of the window */
 	bool looks;                      /* its `where`, or a table's, or a key reads memory */
 	bool where_looks;                /* its own `where` does */
+	struct amon_plan_table **asked;  /* each behind those whose rows its keys ask for */
+	uint32_t asked_count;
 };
 
 struct amon_plan {

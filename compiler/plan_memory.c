@@ -191,6 +191,34 @@ static void name_before(struct amon_plan *plan, struct amon_plan_memory *memory,
 	}
 }
 
+static bool waits_for(const struct amon_plan_section *section, const struct amon_plan_table *table)
+{
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (section->tables[i].find && !section->tables[i].found &&
+		    amon_keys_ask(table->table, section->tables[i].table))
+			return true;
+	return false;
+}
+
+/* They ask for each other in no circle, so that one can be found at any time. */
+static void order_asked(struct amon_plan *plan, struct amon_plan_section *section)
+{
+	uint32_t found = UINT32_MAX;
+
+	section->asked = amon_new_array(plan->arena, struct amon_plan_table *, section->table_count + 1);
+	while (found != section->asked_count) {
+		found = section->asked_count;
+		for (uint32_t i = 0; i < section->table_count; i++) {
+			struct amon_plan_table *table = &section->tables[i];
+
+			if (!table->find || table->found || waits_for(section, table))
+				continue;
+			table->found = true;
+			section->asked[section->asked_count++] = table;
+		}
+	}
+}
+
 void plan_before(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals)
 {
 	struct names members = { .arena = plan->arena };
@@ -221,6 +249,7 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 	plan->numbered |= section->numbered;
 	if (!any)
 		return;
+	order_asked(plan, section);
 	section->before = plan_unique(globals, amon_arena_printf(plan->arena, "%s_before", checked->name));
 	plan->map_count++;
 }
