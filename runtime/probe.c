@@ -90,6 +90,7 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_ingress_tc", loaded->ingress_tc);
 	set_constant(clone->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
 	set_constant(clone->object, "amon_frame_max", choice->frame_max);
+	set_constant(clone->object, "amon_clone", (uint32_t)(clone - loaded->clones));
 }
 
 /* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
@@ -195,7 +196,7 @@ static int share_maps(const struct amon_loaded *loaded, const struct amon_clone 
 		const char *name = bpf_map__name(map);
 		const struct bpf_map *first;
 
-		if (error || bpf_map__is_internal(map) || is_twice(loaded, name))
+		if (error || bpf_map__is_internal(map) || is_twice(loaded, name) || !strcmp(name, "amon_control"))
 			continue;
 		first = bpf_object__find_map_by_name(loaded->clones[0].object, name);
 		error = bpf_map__reuse_fd(map, bpf_map__fd(first));
@@ -216,6 +217,14 @@ static int inherit_maps(const struct amon_maps *inherited, const struct amon_clo
 			error = bpf_map__reuse_fd(map, fd);
 	}
 	return error;
+}
+
+/* Programs that ask for the number of the window find it where readers write it. */
+static int share_control(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(clone->object, "amon_control");
+
+	return map ? bpf_map__reuse_fd(map, loaded->reader->control_map) : 0;
 }
 
 /* The reader outlives the objects where a probe is left running. */
@@ -317,6 +326,8 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 		error = share_maps(loaded, clone);
 	if (!error)
 		error = inherit_maps(options->inherited, clone, (unsigned int)(clone - loaded->clones));
+	if (!error)
+		error = share_control(loaded, clone);
 	if (!error)
 		error = bpf_object__load(clone->object);
 	free(failure->log);
