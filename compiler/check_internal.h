@@ -34,6 +34,7 @@ struct check {
 	bool broken;         /* the parser found errors: what is missing may have stood there */
 	unsigned int depth;  /* of the expression that is being read, through its lets and derives */
 	struct name *asking; /* the let, state or derive that is being read */
+	uint32_t folds;      /* that have been read so far */
 	bool remembers;      /* what is being read asks for the previous packet of whichever section uses it */
 };
 

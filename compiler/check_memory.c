@@ -247,7 +247,7 @@ static bool is_too_late(const struct amon_value *value, const void *data)
 		return true;
 	return value->kind == AMON_VALUE_MEMORY && other &&
 	       (other->table != column->table ||
-	        (other->aggregation == &amon_aggregation_fold && (column->is_state || !other->is_state)));
+	        (other->aggregation == &amon_aggregation_fold && column->is_state && !other->is_state));
 }
 
 static bool check_initial(struct check *check, const struct amon_column *column)
@@ -259,7 +259,8 @@ static bool check_initial(struct check *check, const struct amon_column *column)
 	if (has(column->initial, is_too_late, column)) {
 		error = amon_error(check->diagnostics, column->initial->span,
 		                   "a fold cannot begin with what is only known when it has begun");
-		check_help(check, error, "it may begin with fields of its first packet, and with states of its row");
+		check_help(check, error,
+		           "it may begin with fields of its first packet, and with states and folds of its row");
 		return false;
 	}
 	if (column->table || check_is_constant(column->initial))
@@ -279,6 +280,7 @@ static void read_fold_type(const struct place *place, struct amon_column *column
 	column->once = true;
 	column->is_state = statement->kind == AMON_STATEMENT_STATE;
 	column->initial = check_expression(place, statement->value);
+	column->begun = ++place->check->folds;
 	if (!check_initial(place->check, column) || !fits)
 		return;
 	if (check_is_constant(column->initial))

@@ -92,9 +92,10 @@ static uint32_t width_of(struct amon_type type)
 	return !type.bits || type.bits > 32 ? 8 : type.bits > 16 ? 4 : type.bits > 8 ? 2 : 1;
 }
 
-static bool check_key(struct check *check, struct name *name)
+/* A field of an event is of the packets that its `where` lets through. */
+static bool check_key(struct check *check, struct name *name, struct amon_column *narrowed)
 {
-	struct place place = { check, name->block, WORLD_PACKET, .home = name->block->outer };
+	struct place place = { check, name->block, WORLD_PACKET, .home = name->block->outer, .narrowed = narrowed };
 	struct amon_value *value = check_expression(&place, name->syntax);
 	struct amon_column *column = name->column;
 
@@ -127,12 +128,12 @@ static struct amon_span keys_span(const struct block *block)
 	return span;
 }
 
-static void check_keys(struct check *check, struct block *block)
+static void check_keys(struct check *check, struct block *block, struct amon_column *narrowed)
 {
 	uint32_t width = 0, version = 0;
 
 	for (struct name *name = block->first; name; name = name->next) {
-		if (name->kind != NAME_KEY || !check_key(check, name))
+		if (name->kind != NAME_KEY || !check_key(check, name, narrowed))
 			continue;
 		check_columns_add(&block->table->keys, name->column);
 		width += width_of(name->column->type);
@@ -235,10 +236,13 @@ static void check_private(struct check *check, const struct block *block)
 static void check_events(struct check *check, struct block *block)
 {
 	const struct amon_attributes *attributes = &block->statement->attributes;
+	struct amon_column *narrowed = amon_new(check->arena, struct amon_column);
 
-	check_keys(check, block);
 	read_size(check, block, attributes->size);
 	read_where(check, block, attributes->where);
+	narrowed->where = block->table->where;
+	narrowed->where_known = true;
+	check_keys(check, block, narrowed);
 	block->table->overflow = AMON_OVERFLOW_DROP;
 	block->table->timing = (struct amon_timing){ block->section->timing.snapshot, true };
 	if (attributes->as.text)
@@ -254,7 +258,7 @@ void check_table(struct check *check, struct block *block)
 		return;
 	}
 	check_lets(check, block);
-	check_keys(check, block);
+	check_keys(check, block, NULL);
 	read_attributes(check, block);
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);

@@ -246,10 +246,10 @@ static bool has_other(const struct amon_plan_table *table)
 	return table->table->overflow == AMON_OVERFLOW_OTHER;
 }
 
-/* Of what a table's packets find: its row, or the memory alone where it is private. */
+/* The last of what a table's packets find: its row, and its memory where it has any. */
 static const char *place(const struct amon_plan_table *table)
 {
-	return table->map ? "row" : "memory";
+	return table->memory ? "memory" : "row";
 }
 
 /* "!row || !memory" */
@@ -265,23 +265,27 @@ static void write_new(struct amon_writer *w, const struct amon_plan_table *table
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
 	           has_other(table) ? "" : "error = ", map, tag);
 	amon_write(w, "\t%s = bpf_map_lookup_elem(&%s, &key);\n", pointer, map);
-	amon_write(w, "}\n");
 }
 
-/* Memory first: where that finds no place, there is no row either. */
+/* Where there is no place in the one, there is none in the other. */
 static void write_places(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	if (table->memory) {
-		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
-		amon_write(w, "if (!memory) {\n");
-		write_new(w, table, "memory", table->memory->map, table->memory->tag);
+	if (table->map) {
+		amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+		amon_write(w, "if (!row) {\n");
+		write_new(w, table, "row", table->map, table->record.tag);
+		amon_write(w, "}\n");
 	}
-	if (!table->map)
+	if (!table->memory)
 		return;
-	amon_write(w, "row = %sbpf_map_lookup_elem(&%s, &key)%s;\n", table->memory ? "memory ? " : "", table->map,
-	           table->memory ? " : 0" : "");
-	amon_write(w, "if (%s!row) {\n", table->memory ? "memory && " : "");
-	write_new(w, table, "row", table->map, table->record.tag);
+	amon_write(w, "memory = %sbpf_map_lookup_elem(&%s, &key)%s;\n", table->map ? "row ? " : "", table->memory->map,
+	           table->map ? " : 0" : "");
+	amon_write(w, "if (%s!memory) {\n", table->map ? "row && " : "");
+	write_new(w, table, "memory", table->memory->map, table->memory->tag);
+	if (table->map)
+		amon_write(w, "\tif (!memory)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n", w->indent, "\t\t\t\t",
+		           table->map);
+	amon_write(w, "}\n");
 }
 
 static void write_other(struct amon_writer *w, const struct amon_plan_table *table)
