@@ -245,9 +245,8 @@ static bool is_too_late(const struct amon_value *value, const void *data)
 
 	if (value->kind == AMON_VALUE_ROW || value->asked)
 		return true;
-	return value->kind == AMON_VALUE_MEMORY && other &&
-	       (other->table != column->table ||
-	        (other->aggregation == &amon_aggregation_fold && column->is_state && !other->is_state));
+	return value->kind == AMON_VALUE_MEMORY && other && other->table == column->table && column->is_state &&
+	       other->aggregation == &amon_aggregation_fold && !other->is_state;
 }
 
 static bool check_initial(struct check *check, const struct amon_column *column)
@@ -271,6 +270,15 @@ static bool check_initial(struct check *check, const struct amon_column *column)
 	return false;
 }
 
+/* A constant as the fold stores it; all else is cut in packets. */
+static struct amon_value *cut(struct check *check, const struct amon_column *column, struct amon_value *value)
+{
+	if (!check_is_constant(value))
+		return value;
+	return check_integer(check, value->span, check_cut(value->integer, column->width, column->is_signed),
+	                     value->type);
+}
+
 static void read_fold_type(const struct place *place, struct amon_column *column,
                            const struct amon_statement *statement)
 {
@@ -283,10 +291,7 @@ static void read_fold_type(const struct place *place, struct amon_column *column
 	column->begun = ++place->check->folds;
 	if (!check_initial(place->check, column) || !fits)
 		return;
-	if (check_is_constant(column->initial))
-		column->initial = check_integer(place->check, column->initial->span,
-		                                check_cut(column->initial->integer, column->width, column->is_signed),
-		                                column->initial->type);
+	column->initial = cut(place->check, column, column->initial);
 	column->type = check_number_type(AMON_BASE_INT, column->initial->type.dimension,
 	                                 column->is_signed ? 0 : 8 * column->width);
 }
@@ -343,6 +348,7 @@ static bool check_next(struct check *check, struct amon_column *column)
 	if (!check_want_integer(check, column->argument) ||
 	    !check_beside(check, column->argument->span, column->initial, column->argument, &dimension))
 		return false;
+	column->argument = cut(check, column, column->argument);
 	column->type.dimension = dimension;
 	return true;
 }

@@ -460,7 +460,7 @@ static void write_find_function(struct emitter *e, const struct amon_plan_sectio
  * is copied when it is changed. */
 static void write_looks(struct amon_writer *w, const struct amon_plan_section *section, bool steps)
 {
-	if (section->memory && (section->where_looks || !steps))
+	if (section->memory && (section->where_looks || section->finds_own || !steps))
 		emit_memory_look(w, section);
 	for (uint32_t i = 0; i < section->asked_count; i++)
 		amon_write(w, "%s(p, b);\n", section->asked[i]->find);
