@@ -324,6 +324,8 @@ bool check_aggregation(const struct place *place, struct amon_column *column, co
 /* What it exports, or packets read. */
 struct amon_type check_aggregated_type(struct check *check, const struct amon_column *column);
 bool check_column_where(const struct place *place, struct amon_column *column, const struct amon_syntax *where);
+/* What a value is in; NULL text for none. */
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit);
 /* Fills in what stands behind a metric or derive, whose type is known. */
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes);
 

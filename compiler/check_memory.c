@@ -378,10 +378,12 @@ void check_memory(struct check *check, struct name *name)
 		return;
 	if (name->kind == NAME_FOLD)
 		check_attributes(check, column, &statement->attributes);
-	else if (fits)
-		check_columns_add(&memory_of(name->block)->items, column);
-	if (name->kind == NAME_FOLD && !fits)
+	else
+		check_unit(check, column, &statement->attributes.unit);
+	if (!fits)
 		column->type.base = AMON_BASE_NONE;
+	else if (name->kind == NAME_STATE)
+		check_columns_add(&memory_of(name->block)->items, column);
 }
 
 /* --- asking another table for the row that this packet's key selects */

@@ -76,6 +76,14 @@ static bool has_unit(enum amon_base base)
 	return base == AMON_BASE_INT || base == AMON_BASE_REAL || base == AMON_BASE_ROWS;
 }
 
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit)
+{
+	if (unit->text && has_unit(column->type.base))
+		set_unit(check, column, unit);
+	else if (unit->text)
+		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+}
+
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes)
 {
 	const struct amon_name *unit = &attributes->unit;
@@ -89,10 +97,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 	column->ipfix_pen = attributes->ipfix_pen;
 	column->ipfix_id = attributes->ipfix_id;
 	check_timing_column(check, column, attributes);
-	if (unit->text && has_unit(column->type.base))
-		set_unit(check, column, unit);
-	else if (unit->text)
-		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+	check_unit(check, column, unit);
 }
 
 /* --- arguments */

@@ -44,7 +44,7 @@ static bool has_name(const struct block *block, const struct amon_syntax *value)
 
 static void complain_nameless(struct check *check, struct block *block, const struct amon_syntax *value)
 {
-	struct place place = { check, block, WORLD_PACKET, .home = NULL };
+	struct place place = { check, block, WORLD_PACKET, .home = block->outer };
 
 	if (!check_is_nothing(check_expression(&place, value)))
 		check_help(check, amon_error(check->diagnostics, value->span, "this key has no name"),
