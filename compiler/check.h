@@ -117,6 +117,7 @@ struct amon_column {
 	struct amon_value *initial;                 /* of a fold: its value before the row's first packet */
 	uint32_t width;                             /* of a fold, in bytes */
 	bool is_signed, is_state;                   /* of a fold */
+	uint32_t begun;                             /* of a fold: behind those whose values it begins with */
 	const struct amon_column *narrowed; /* of a previous value: whose `where` lets packets come; NULL: all */
 	struct amon_buckets buckets;        /* histogram */
 	struct amon_value *where;           /* NULL: always; METRIC */

@@ -34,6 +34,7 @@ struct check {
 	bool broken;         /* the parser found errors: what is missing may have stood there */
 	unsigned int depth;  /* of the expression that is being read, through its lets and derives */
 	struct name *asking; /* the let, state or derive that is being read */
+	uint32_t folds;      /* that have been read so far */
 	bool remembers;      /* what is being read asks for the previous packet of whichever section uses it */
 };
 
@@ -323,6 +324,8 @@ bool check_aggregation(const struct place *place, struct amon_column *column, co
 /* What it exports, or packets read. */
 struct amon_type check_aggregated_type(struct check *check, const struct amon_column *column);
 bool check_column_where(const struct place *place, struct amon_column *column, const struct amon_syntax *where);
+/* What a value is in; NULL text for none. */
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit);
 /* Fills in what stands behind a metric or derive, whose type is known. */
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes);
 

@@ -245,9 +245,8 @@ static bool is_too_late(const struct amon_value *value, const void *data)
 
 	if (value->kind == AMON_VALUE_ROW || value->asked)
 		return true;
-	return value->kind == AMON_VALUE_MEMORY && other &&
-	       (other->table != column->table ||
-	        (other->aggregation == &amon_aggregation_fold && (column->is_state || !other->is_state)));
+	return value->kind == AMON_VALUE_MEMORY && other && other->table == column->table && column->is_state &&
+	       other->aggregation == &amon_aggregation_fold && !other->is_state;
 }
 
 static bool check_initial(struct check *check, const struct amon_column *column)
@@ -259,7 +258,8 @@ static bool check_initial(struct check *check, const struct amon_column *column)
 	if (has(column->initial, is_too_late, column)) {
 		error = amon_error(check->diagnostics, column->initial->span,
 		                   "a fold cannot begin with what is only known when it has begun");
-		check_help(check, error, "it may begin with fields of its first packet, and with states of its row");
+		check_help(check, error,
+		           "it may begin with fields of its first packet, and with states and folds of its row");
 		return false;
 	}
 	if (column->table || check_is_constant(column->initial))
@@ -268,6 +268,15 @@ static bool check_initial(struct check *check, const struct amon_column *column)
 	                   "outside of tables a fold begins with a constant");
 	check_help(check, error, "begin with 0, and say behind `next` what each packet makes of it");
 	return false;
+}
+
+/* A constant as the fold stores it; all else is cut in packets. */
+static struct amon_value *cut(struct check *check, const struct amon_column *column, struct amon_value *value)
+{
+	if (!check_is_constant(value))
+		return value;
+	return check_integer(check, value->span, check_cut(value->integer, column->width, column->is_signed),
+	                     value->type);
 }
 
 static void read_fold_type(const struct place *place, struct amon_column *column,
@@ -279,12 +288,10 @@ static void read_fold_type(const struct place *place, struct amon_column *column
 	column->once = true;
 	column->is_state = statement->kind == AMON_STATEMENT_STATE;
 	column->initial = check_expression(place, statement->value);
+	column->begun = ++place->check->folds;
 	if (!check_initial(place->check, column) || !fits)
 		return;
-	if (check_is_constant(column->initial))
-		column->initial = check_integer(place->check, column->initial->span,
-		                                check_cut(column->initial->integer, column->width, column->is_signed),
-		                                column->initial->type);
+	column->initial = cut(place->check, column, column->initial);
 	column->type = check_number_type(AMON_BASE_INT, column->initial->type.dimension,
 	                                 column->is_signed ? 0 : 8 * column->width);
 }
@@ -341,6 +348,7 @@ static bool check_next(struct check *check, struct amon_column *column)
 	if (!check_want_integer(check, column->argument) ||
 	    !check_beside(check, column->argument->span, column->initial, column->argument, &dimension))
 		return false;
+	column->argument = cut(check, column, column->argument);
 	column->type.dimension = dimension;
 	return true;
 }
@@ -370,10 +378,12 @@ void check_memory(struct check *check, struct name *name)
 		return;
 	if (name->kind == NAME_FOLD)
 		check_attributes(check, column, &statement->attributes);
-	else if (fits)
-		check_columns_add(&memory_of(name->block)->items, column);
-	if (name->kind == NAME_FOLD && !fits)
+	else
+		check_unit(check, column, &statement->attributes.unit);
+	if (!fits)
 		column->type.base = AMON_BASE_NONE;
+	else if (name->kind == NAME_STATE)
+		check_columns_add(&memory_of(name->block)->items, column);
 }
 
 /* --- asking another table for the row that this packet's key selects */

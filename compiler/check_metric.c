@@ -95,6 +95,14 @@ static void check_ipfix(struct check *check, struct amon_column *column, const s
 	           closest);
 }
 
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit)
+{
+	if (unit->text && has_unit(column->type.base))
+		set_unit(check, column, unit);
+	else if (unit->text)
+		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+}
+
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes)
 {
 	const struct amon_name *unit = &attributes->unit;
@@ -106,10 +114,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 	column->help = attributes->help.text;
 	check_ipfix(check, column, attributes);
 	check_timing_column(check, column, attributes);
-	if (unit->text && has_unit(column->type.base))
-		set_unit(check, column, unit);
-	else if (unit->text)
-		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+	check_unit(check, column, unit);
 }
 
 /* --- arguments */

@@ -45,7 +45,7 @@ static bool has_name(const struct block *block, const struct amon_syntax *value)
 
 static void complain_nameless(struct check *check, struct block *block, const struct amon_syntax *value)
 {
-	struct place place = { check, block, WORLD_PACKET, .home = NULL };
+	struct place place = { check, block, WORLD_PACKET, .home = block->outer };
 
 	if (!check_is_nothing(check_expression(&place, value)))
 		check_help(check, amon_error(check->diagnostics, value->span, "this key has no name"),
@@ -93,18 +93,13 @@ static uint32_t width_of(struct amon_type type)
 	return !type.bits || type.bits > 32 ? 8 : type.bits > 16 ? 4 : type.bits > 8 ? 2 : 1;
 }
 
-static bool check_key(struct check *check, struct name *name)
+/* A field of an event is of the packets that its `where` lets through. */
+static bool check_key(struct check *check, struct name *name, struct amon_column *narrowed)
 {
-	struct place place = { check, name->block, WORLD_PACKET, .home = name->block->outer };
+	struct place place = { check, name->block, WORLD_PACKET, .home = name->block->outer, .narrowed = narrowed };
+	struct amon_value *value = check_expression(&place, name->syntax);
 	struct amon_column *column = name->column;
-	struct amon_value *value;
 
-	/* a field of an event stands behind its `where`, as a metric's argument does */
-	if (name->block->table->events) {
-		column->where = name->block->table->where;
-		place.narrowed = column;
-	}
-	value = check_expression(&place, name->syntax);
 	if (check_is_nothing(value) || check_key_memory(check, name->block->table, value))
 		return false;
 	if (check_is_constant(value)) {
@@ -135,12 +130,12 @@ static struct amon_span keys_span(const struct block *block)
 	return span;
 }
 
-static void check_keys(struct check *check, struct block *block)
+static void check_keys(struct check *check, struct block *block, struct amon_column *narrowed)
 {
 	uint32_t width = 0, version = 0;
 
 	for (struct name *name = block->first; name; name = name->next) {
-		if (name->kind != NAME_KEY || !check_key(check, name))
+		if (name->kind != NAME_KEY || !check_key(check, name, narrowed))
 			continue;
 		check_columns_add(&block->table->keys, name->column);
 		width += width_of(name->column->type);
@@ -243,10 +238,13 @@ static void check_private(struct check *check, const struct block *block)
 static void check_events(struct check *check, struct block *block)
 {
 	const struct amon_attributes *attributes = &block->statement->attributes;
+	struct amon_column *narrowed = amon_new(check->arena, struct amon_column);
 
-	read_where(check, block, attributes->where);
-	check_keys(check, block);
 	read_size(check, block, attributes->size);
+	read_where(check, block, attributes->where);
+	narrowed->where = block->table->where;
+	narrowed->where_known = true;
+	check_keys(check, block, narrowed);
 	block->table->overflow = AMON_OVERFLOW_DROP;
 	block->table->timing = (struct amon_timing){ block->section->timing.snapshot, true };
 	if (attributes->as.text)
@@ -262,7 +260,7 @@ void check_table(struct check *check, struct block *block)
 		return;
 	}
 	check_lets(check, block);
-	check_keys(check, block);
+	check_keys(check, block, NULL);
 	read_attributes(check, block);
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);

@@ -18,6 +18,7 @@ static const struct {
 	{ "bpf_map_lookup_elem", "void *(*bpf_map_lookup_elem)(void *map, const void *key)", 1 },
 	{ "bpf_map_update_elem",
 	  "long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags)", 2 },
+	{ "bpf_map_delete_elem", "long (*bpf_map_delete_elem)(void *map, const void *key)", 3 },
 	{ "bpf_ktime_get_ns", "__u64 (*bpf_ktime_get_ns)(void)", 5 },
 	{ "bpf_get_smp_processor_id", "__u32 (*bpf_get_smp_processor_id)(void)", 8 },
 	{ "bpf_spin_lock", "void (*bpf_spin_lock)(void *lock)", 93 },

@@ -226,7 +226,7 @@ static void write_fold_value(struct amon_writer *w, const char *record, const st
 {
 	const struct amon_column *column = fold->column;
 
-	/* a constant that it begins with has been cut already */
+	/* constants have been cut already */
 	if (column->width < 8 && strspn(value.text, "-0123456789") < strlen(value.text))
 		amon_write(w, "%s%s = (__%c%u)%s;\n", record, fold->member, column->is_signed ? 's' : 'u',
 		           8 * column->width, amon_c_tight(w, value));

@@ -270,7 +270,7 @@ static bool has_other(const struct amon_plan_table *table)
 	return table->table->overflow == AMON_OVERFLOW_OTHER;
 }
 
-/* Of what a table's packets find: its row, or the memory alone where it is private. */
+/* The last of what a table's packets find: its row, and its memory where it has any. */
 static const char *place(const struct amon_plan_table *table)
 {
 	return table->map ? "row" : "memory";
@@ -289,22 +289,33 @@ static void write_new(struct amon_writer *w, const struct amon_plan_table *table
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
 	           has_other(table) ? "" : "error = ", map, tag);
 	amon_write(w, "\t%s = bpf_map_lookup_elem(&%s, &key);\n", pointer, map);
+}
+
+/* What is remembered of the key, new where the key is. */
+static void write_memory(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
+	if (table->map)
+		amon_write(w, "fresh = !memory;\n");
+	amon_write(w, "if (!memory) {\n");
+	write_new(w, table, "memory", table->memory->map, table->memory->tag);
 	amon_write(w, "}\n");
 }
 
-/* Memory first: where that finds no place, there is no row either. */
+/* Where there is no place in the one, there is none in the other: a full table leaves no trace in the memory. */
 static void write_places(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	if (table->memory) {
-		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
-		amon_write(w, "if (!memory) {\n");
-		write_new(w, table, "memory", table->memory->map, table->memory->tag);
-	}
+	if (table->memory)
+		write_memory(w, table);
 	if (!table->map)
 		return;
 	write_find(w, table);
 	amon_write(w, "if (%s!row) {\n", table->memory ? "memory && " : "");
 	write_new(w, table, "row", table->spill_map, table->record.tag);
+	if (table->memory)
+		amon_write(w, "\tif (!row && fresh)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n", w->indent, "\t\t\t\t",
+		           table->memory->map);
+	amon_write(w, "}\n");
 }
 
 static void write_other(struct amon_writer *w, const struct amon_plan_table *table)
@@ -384,6 +395,8 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 		           table->memory ? " = 0" : "");
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
+	if (!once && table->map && table->memory)
+		amon_write(w, "volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */\n");
 	if (!once && !has_other(table))
 		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', w->out);
@@ -483,7 +496,7 @@ static void write_find_function(struct emitter *e, const struct amon_plan_sectio
  * is copied when it is changed. */
 static void write_looks(struct amon_writer *w, const struct amon_plan_section *section, bool steps)
 {
-	if (section->memory && (section->where_looks || !steps))
+	if (section->memory && (section->where_looks || section->finds_own || !steps))
 		emit_memory_look(w, section);
 	for (uint32_t i = 0; i < section->asked_count; i++)
 		amon_write(w, "%s(p, b);\n", section->asked[i]->find);

@@ -165,6 +165,7 @@ struct amon_plan_section {
 	bool numbered;                   /* needs the number of the window */
 	bool looks;                      /* its `where`, or a table's, or a key reads memory */
 	bool where_looks;                /* its own `where` does */
+	bool finds_own;                  /* a row that is not there may begin with what the section remembers */
 	struct amon_plan_table **asked;  /* each behind those whose rows its keys ask for */
 	uint32_t asked_count;
 };

@@ -26,9 +26,20 @@ static bool has_folds(const struct amon_columns *columns)
 	return false;
 }
 
-static void add_item(struct amon_plan_record *record, const struct amon_column *column)
+/* In the order in which folds begin. */
+static struct amon_plan_metric *insert(struct amon_plan_record *record, uint32_t begun)
 {
 	struct amon_plan_metric *item = &record->metrics[record->metric_count++];
+
+	for (; item > record->metrics && item[-1].column->begun > begun; item--)
+		item[0] = item[-1];
+	*item = (struct amon_plan_metric){ 0 };
+	return item;
+}
+
+static void add_item(struct amon_plan_record *record, const struct amon_column *column)
+{
+	struct amon_plan_metric *item = insert(record, column->begun);
 
 	item->column = column;
 	item->parts = column->aggregation->parts;
@@ -84,14 +95,13 @@ static void plan_folds(struct amon_plan *plan, struct amon_plan_memory *memory, 
 
 /* --- maps */
 
-/* Rows of this window and of the last may both live. */
+/* Rows of this window and of the last live, and those of the one before may not be swept yet. */
 static void plan_map(struct amon_plan *plan, struct amon_plan_memory *memory, const struct amon_table *table,
                      const char *base, struct names *globals)
 {
 	memory->tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_memory", base));
 	memory->map = memory->tag;
-	/* where rows end, those of the last window stand beside those of this one */
-	memory->entries = !table ? 1 : memory->ends ? 2 * table->size : table->size;
+	memory->entries = !table ? 1 : memory->swept ? 3 * table->size : table->size;
 	memory->grows = table && (uint64_t)memory->entries * (memory->value_size + AMON_MAX_KEY + ELEMENT_SIZE) >
 	                                 ALLOCATED_WHOLE;
 	plan->map_count++;
@@ -240,6 +250,7 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 			continue;
 		any = true;
 		memory->asks_itself = reads_own(table->where, table);
+		section->finds_own |= memory->asks_itself;
 		name_before(plan, memory, table->name, table->memory.asked || memory->asks_itself, &members);
 		if (memory->asked)
 			section->tables[i].find = plan_unique(
