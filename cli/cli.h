@@ -31,6 +31,10 @@ struct options {
 	bool follow, source; /* read, show */
 };
 
+/* Both texts that an object was made of; compiler/lines.h leads from one to the other. */
+#define AMON_SPEC_SECTION   ".amon.spec"
+#define AMON_SOURCE_SECTION ".amon.source"
+
 /** A spec on its way to an object, or an object that was built. The arena owns all but the object. */
 struct compilation {
 	struct amon_arena *arena;
@@ -39,7 +43,8 @@ struct compilation {
 	struct amon_probe *probe; /* NULL where an object was given */
 	struct amon_plan *plan;   /* likewise */
 	struct amon_exports *exports;
-	char *c; /* likewise */
+	char *c;                 /* likewise */
+	struct amon_lines lines; /* of the C */
 	void *object;
 	size_t object_size;
 };
@@ -82,8 +87,13 @@ int command_remove(struct options *options);
 /** Prints `amonc: error: …` and returns `status`. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool use_color(const struct options *options, FILE *to);
-/** What the runtime's errno means for the exit status; prints the failure (its log only under -v) and clears it. */
-int report_failure(const struct options *options, int error, struct amon_failure *failure);
+/**
+ * What the runtime's errno means for the exit status; prints the failure (a verifier's refusal as report_refusal()
+ * does) and clears it. `c` is NULL where nothing was to be loaded.
+ */
+int report_failure(const struct options *options, const struct compilation *c, int error, struct amon_failure *failure);
+/** Tells what the verifier refuses: the spec's line, the C around it; its log (failure->log) only under -v. */
+void report_refusal(const struct options *options, const struct compilation *c, const struct amon_failure *failure);
 struct amon_attached;
 /** Tells which hooks were chosen, and what that changes for others. */
 void tell_hooks(const struct options *options, const struct amon_attached *attached, const char *probe);

@@ -150,7 +150,7 @@ int compile_emit(struct compilation *c, const struct options *options, const cha
 	if (status || !c->plan)
 		return status;
 	c->exports = amon_plan_exports(c->plan);
-	c->c = amon_emit(c->plan);
+	c->c = amon_emit(c->plan, &c->lines);
 	return EXIT_DONE;
 }
 
@@ -170,12 +170,15 @@ static int report_frontend(const struct compilation *c, const struct amon_fronte
 static int add_sections(struct compilation *c)
 {
 	const char *exports = amon_exports_encode(c->arena, c->exports);
+	/* without the path to it, so that the same spec gives the same object everywhere */
+	const char *lines = amon_lines_encode(c->arena, basename(c->source->name), &c->lines);
 	const struct {
 		const char *name, *text;
 		size_t length;
 	} sections[] = { { AMON_EXPORTS_SECTION, exports, strlen(exports) },
-		         { ".amon.spec", c->source->text, c->source->length },
-		         { ".amon.source", c->c, strlen(c->c) } };
+		         { AMON_SPEC_SECTION, c->source->text, c->source->length },
+		         { AMON_SOURCE_SECTION, c->c, strlen(c->c) },
+		         { AMON_LINES_SECTION, lines, strlen(lines) } };
 
 	int error = 0;
 

@@ -40,7 +40,7 @@ static int open_probe(const struct options *options, const char *name, struct op
 	memset(&opened->c, 0, sizeof(opened->c));
 	if (error) {
 		amon_deployment_close(&opened->deployment);
-		return report_failure(options, error, &failure);
+		return report_failure(options, NULL, error, &failure);
 	}
 	status = compilation_of_object(&opened->c, opened->deployment.object, opened->deployment.object_size, name);
 	opened->deployment.object = NULL;
@@ -87,7 +87,7 @@ static int deploy(const struct options *options, const struct compilation *c)
 		error = load_probe(options, c, &load, &loaded, &failure);
 	if (!error && !options->dry_run)
 		error = leave_running(options, c, loaded, &failure);
-	return error ? report_failure(options, error, &failure) : EXIT_DONE;
+	return error ? report_failure(options, c, error, &failure) : EXIT_DONE;
 }
 
 int command_deploy(struct options *options)
@@ -134,7 +134,7 @@ int command_list(struct options *options)
 		return EXIT_USAGE;
 	count = amon_deployed_list(&list, &failure);
 	if (count < 0)
-		return report_failure(options, count, &failure);
+		return report_failure(options, NULL, count, &failure);
 	if (json) {
 		status = list_json(list, count);
 	} else {
@@ -172,7 +172,7 @@ static int read_probe(struct options *options, struct opened *opened)
 		amon_reader_close(&reader);
 	}
 	status = documents_close(&s.documents);
-	return error && !s.documents.error ? report_failure(options, error, &failure) : status;
+	return error && !s.documents.error ? report_failure(options, NULL, error, &failure) : status;
 }
 
 int command_read(struct options *options)
@@ -194,7 +194,7 @@ int command_read(struct options *options)
 
 static int show(const struct options *options, const struct compilation *c)
 {
-	const char *section = options->source ? ".amon.source" : ".amon.spec";
+	const char *section = options->source ? AMON_SOURCE_SECTION : AMON_SPEC_SECTION;
 	const void *text;
 	size_t length;
 	FILE *out = open_output(options);
@@ -240,7 +240,7 @@ int command_remove(struct options *options)
 		failure = (struct amon_failure){ .message = "" };
 		error = amon_deployment_remove(&deployment, &failure);
 	}
-	return error ? report_failure(options, error, &failure) : EXIT_DONE;
+	return error ? report_failure(options, NULL, error, &failure) : EXIT_DONE;
 }
 
 /* --- diff */
@@ -395,7 +395,7 @@ static int replace(const struct options *options, struct opened *opened, const s
 	if (!error)
 		error = amon_deployment_replace(&opened->deployment, opened->c.exports, &by, &failure);
 	if (error)
-		return report_failure(options, error, &failure);
+		return report_failure(options, c, error, &failure);
 	amon_failure_clear(&failure);
 	return EXIT_DONE;
 }

@@ -77,24 +77,26 @@ static int open_stream(struct documents *d, const struct amon_exports *exports)
 
 /* --- how they look */
 
-static bool is_live(const struct documents *d, bool follows_time)
+/* What a document is shown on; NULL where that is a file that each replaces. */
+static FILE *stream_of(const struct documents *d)
 {
-	return follows_time && !d->options->quiet && !strcmp(d->format->name, "table") && d->parts->to &&
-	       isatty(fileno(d->parts->to));
+	return d->part_count ? d->parts[0].to : NULL;
 }
 
 static int prepare(struct documents *d, const struct amon_exports *exports, bool follows_time)
 {
 	struct amon_format_options *options = &d->format_options;
-	bool live = is_live(d, follows_time);
+	FILE *to = stream_of(d);
+	bool is_table = !strcmp(d->format->name, "table"), adds = amon_exports_reset(exports) && d->format->latest;
+	bool live = follows_time && !d->options->quiet && is_table && to && isatty(fileno(to));
 
-	if (d->parts->to)
-		*options = format_options(d->options, d->parts->to);
+	if (to)
+		*options = format_options(d->options, to);
 	if (live)
 		options->live = amon_live_new();
-	if (amon_exports_reset(exports) && d->format->latest)
+	if (adds)
 		options->totals = amon_totals_new(exports);
-	if ((live && !options->live) || (amon_exports_reset(exports) && d->format->latest && !options->totals))
+	if ((live && !options->live) || (adds && !options->totals))
 		return complain(EXIT_FAILED, "out of memory");
 	return EXIT_DONE;
 }
@@ -102,7 +104,8 @@ static int prepare(struct documents *d, const struct amon_exports *exports, bool
 int documents_open(struct documents *d, const struct options *options, const struct amon_exports *exports,
                    enum documents_kind kind)
 {
-	bool terminal = !options->output && isatty(STDOUT_FILENO);
+	bool named = options->output && strcmp(options->output, "-") != 0;
+	bool terminal = !named && isatty(STDOUT_FILENO);
 	int status;
 
 	*d = (struct documents){ .options = options, .arena = amon_arena_new() };
@@ -149,7 +152,7 @@ static void measure_terminal(struct documents *d)
 {
 	struct winsize size;
 
-	if (!d->format_options.live || ioctl(fileno(d->parts->to), TIOCGWINSZ, &size))
+	if (!d->format_options.live || ioctl(fileno(stream_of(d)), TIOCGWINSZ, &size))
 		return;
 	d->format_options.width = size.ws_col;
 	amon_live_size(d->format_options.live, size.ws_col, size.ws_row);

@@ -1,71 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <bpf/libbpf.h>
 #include <jansson.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "runtime/export/schema.h"
 #include "runtime/kernel.h"
+#include "runtime/memory.h"
 #include "runtime/probe.h"
 
 /* --- what one needs to know before running a probe */
 
-struct cost {
-	uint64_t bytes; /* of all maps, all CPUs */
-	uint32_t maps;
+struct explanation {
+	const struct options *options;
+	const struct compilation *c;
+	uint32_t cpus;
+	struct amon_memory memory;
+	bool refused; /* by the verifier, and told */
 };
 
-static uint64_t round_up(uint64_t value, uint64_t to)
-{
-	return (value + to - 1) / to * to;
-}
-
-/* A row of a preallocated per-CPU hash: the kernel's element of 48 bytes, key, pointer; and the value on each CPU. */
-static uint64_t table_bytes(const struct amon_export_table *table, uint32_t cpus)
-{
-	uint64_t value = round_up(table->record_size, 8) * cpus;
-	uint64_t other = table->other_map ? value : 0;
-	uint64_t buckets = 1;
-
-	while (buckets < table->size)
-		buckets *= 2;
-	return table->size * (48 + round_up(table->key_size, 8) + 8 + value) + buckets * 16 + other;
-}
-
-static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
-{
-	struct cost cost = { 0, 0 };
-
-	for (uint32_t s = 0; s < exports->section_count; s++) {
-		const struct amon_export_section *section = &exports->sections[s];
-
-		for (uint32_t p = 0; p < section->part_count; p++) {
-			cost.bytes += round_up(section->parts[p].size, 8) * cpus * (1 + section->parts[p].twice);
-			cost.maps += 1 + section->parts[p].twice;
-		}
-		for (uint32_t t = 0; t < section->table_count; t++) {
-			const struct amon_export_table *table = &section->tables[t];
-
-			cost.bytes += table_bytes(table, cpus) * (1 + table->twice);
-			cost.maps += (1 + (table->other_map != NULL)) * (1 + table->twice);
-		}
-	}
-	return cost;
-}
-
 /* Loads the probe to ask the verifier; 0 where it does not load here, and why. */
-static uint32_t verified_instructions(const struct compilation *c, enum amon_hook_kind hook,
+static uint32_t verified_instructions(struct explanation *explanation, enum amon_hook_kind hook,
                                       struct amon_failure *failure)
 {
 	struct amon_load_options options = { .choice.ingress_tc = hook == AMON_HOOK_TC_INGRESS };
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
+	const struct compilation *c = explanation->c;
 	uint32_t count = 0;
+	int error;
 
 	*failure = (struct amon_failure){ .message = "" };
-	if (!amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure) &&
-	    loaded->clones[0].programs[hook] >= 0)
+	error = amon_probe_load(c->object, c->object_size, c->exports, &options, &loaded, failure);
+	if (!error && loaded->clones[0].programs[hook] >= 0)
 		count = amon_kernel_verified_instructions(loaded->clones[0].programs[hook]);
+	if (error && failure->log && !explanation->refused) {
+		report_refusal(explanation->options, c, failure);
+		explanation->refused = true;
+	}
 	free(failure->log);
 	failure->log = NULL;
 	return count;
@@ -107,6 +80,21 @@ static void print_once(const struct amon_plan_record *record, const char *block)
 			       record->metrics[i].column->name);
 }
 
+static void print_clock(const struct amon_plan *plan)
+{
+	const char *separator = " in ";
+
+	if (!plan->coarse)
+		return;
+	printf("clock       coarse");
+	for (uint32_t s = 0; plan->exact && s < plan->section_count; s++)
+		if (plan->sections[s].section->coarse) {
+			printf("%s%s", separator, plan->sections[s].section->name);
+			separator = ", ";
+		}
+	printf(": the kernel's tick, 4 ms at HZ=250\n");
+}
+
 static void print_plan(const struct amon_plan *plan)
 {
 	print_parsed(plan);
@@ -116,8 +104,7 @@ static void print_plan(const struct amon_plan *plan)
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
 	}
-	if (plan->coarse)
-		printf("clock       coarse: the kernel's tick, 4 ms at HZ=250\n");
+	print_clock(plan);
 }
 
 static void print_columns(const struct amon_export_column *columns, uint32_t count, const char *indent)
@@ -153,10 +140,41 @@ static void print_exports(const struct amon_exports *exports)
 	print_columns(exports->columns, exports->column_count, "  ");
 }
 
-static void print_program(const struct compilation *c, enum amon_hook_kind hook)
+static const char *type_name(uint32_t type)
+{
+	static const char *const names[] = {
+		[BPF_MAP_TYPE_ARRAY] = "array",
+		[BPF_MAP_TYPE_PROG_ARRAY] = "programs",
+		[BPF_MAP_TYPE_PERCPU_ARRAY] = "per-CPU array",
+		[BPF_MAP_TYPE_PERCPU_HASH] = "per-CPU hash",
+		[BPF_MAP_TYPE_RINGBUF] = "ring buffer",
+	};
+
+	return type < sizeof(names) / sizeof(names[0]) && names[type] ? names[type] : "other";
+}
+
+static void print_memory(const struct explanation *explanation)
+{
+	const struct amon_memory *memory = &explanation->memory;
+
+	printf("maps        %u, %llu bytes on %u possible CPUs\n", memory->all, (unsigned long long)memory->bytes,
+	       explanation->cpus);
+	printf("  %-32s %-14s %5s %6s %9s %12s\n", "", "", "key", "value", "entries", "bytes");
+	for (uint32_t i = 0; i < memory->count; i++) {
+		const struct amon_memory_map *map = &memory->maps[i];
+
+		printf("  %-32s %-14s %5u %6u %9u %12llu", map->name, type_name(map->type), map->key_size,
+		       map->value_size, map->entries, (unsigned long long)map->bytes);
+		if (map->copies > 1)
+			printf("  x %u", map->copies);
+		putchar('\n');
+	}
+}
+
+static void print_program(struct explanation *explanation, enum amon_hook_kind hook)
 {
 	struct amon_failure failure;
-	uint32_t count = verified_instructions(c, hook, &failure);
+	uint32_t count = verified_instructions(explanation, hook, &failure);
 
 	if (count)
 		printf("program     %s: the verifier processed %u instructions\n", hook_name(hook), count);
@@ -165,29 +183,45 @@ static void print_program(const struct compilation *c, enum amon_hook_kind hook)
 		       hook_name(hook), failure.message);
 }
 
-static int explain_text(const struct compilation *c, uint32_t cpus)
+static int explain_text(struct explanation *explanation)
 {
-	struct cost cost = cost_of(c->exports, cpus);
+	const struct compilation *c = explanation->c;
 
 	printf("probe       %s%s%s\n", c->exports->probe, *c->exports->help ? ": " : "", c->exports->help);
 	if (c->exports->window)
 		printf("window      %g s\n", c->exports->window / 1e9);
 	if (c->plan)
 		print_plan(c->plan);
-	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
+	print_memory(explanation);
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
-		print_program(c, c->exports->programs[i].hook);
-	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
+		print_program(explanation, c->exports->programs[i].hook);
+	printf("kernel      6.1 and later: xdp.frags, per-CPU and mapped maps, bpf_xdp_load_bytes\n");
 	print_exports(c->exports);
 	return close_output(&(struct options){ 0 }, stdout, 0);
 }
 
 /* --- as JSON */
 
-static json_t *program_json(const struct compilation *c, const struct amon_export_program *program)
+static json_t *memory_json(const struct amon_memory *memory)
+{
+	json_t *maps = json_array();
+
+	for (uint32_t i = 0; i < memory->count; i++) {
+		const struct amon_memory_map *map = &memory->maps[i];
+
+		json_array_append_new(maps,
+		                      json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", map->name, "type",
+		                                type_name(map->type), "key", (json_int_t)map->key_size, "value",
+		                                (json_int_t)map->value_size, "entries", (json_int_t)map->entries,
+		                                "bytes", (json_int_t)map->bytes, "copies", (json_int_t)map->copies));
+	}
+	return maps;
+}
+
+static json_t *program_json(struct explanation *explanation, const struct amon_export_program *program)
 {
 	struct amon_failure failure;
-	uint32_t count = verified_instructions(c, program->hook, &failure);
+	uint32_t count = verified_instructions(explanation, program->hook, &failure);
 	json_t *json = json_pack("{s:s, s:s}", "name", program->name, "hook", hook_name(program->hook));
 
 	json_object_set_new(json, "instructions", count ? json_integer(count) : json_null());
@@ -196,20 +230,21 @@ static json_t *program_json(const struct compilation *c, const struct amon_expor
 	return json;
 }
 
-static int explain_json(const struct compilation *c, uint32_t cpus)
+static int explain_json(struct explanation *explanation)
 {
-	struct cost cost = cost_of(c->exports, cpus);
+	const struct compilation *c = explanation->c;
 	json_t *programs = json_array(), *layers = json_array(), *root;
 	json_error_t error;
 
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
-		json_array_append_new(programs, program_json(c, &c->exports->programs[i]));
+		json_array_append_new(programs, program_json(explanation, &c->exports->programs[i]));
 	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
 		if (c->plan->walked & AMON_LAYER_BIT(layer))
 			json_array_append_new(layers, json_string(amon_layer_name(layer)));
-	root = json_pack("{s:s, s:o, s:i, s:I, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers, "maps",
-	                 (int)cost.maps, "bytes", (json_int_t)cost.bytes, "programs", programs, "kernel", "6.1",
-	                 "exports", json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
+	root = json_pack("{s:s, s:o, s:i, s:I, s:o, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers,
+	                 "maps", (int)explanation->memory.all, "bytes", (json_int_t)explanation->memory.bytes, "memory",
+	                 memory_json(&explanation->memory), "programs", programs, "kernel", "6.1", "exports",
+	                 json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);
@@ -238,12 +273,27 @@ static int explain_schema(const struct options *options, const char *spec, const
 	return status;
 }
 
+static int explain(struct explanation *explanation, bool json)
+{
+	const struct compilation *c = explanation->c;
+	struct amon_failure failure = { .message = "" };
+	int status, error = amon_memory_list(c->object, c->object_size, c->exports, explanation->cpus,
+	                                     &explanation->memory, &failure);
+
+	if (error)
+		return report_failure(explanation->options, c, error, &failure);
+	status = json ? explain_json(explanation) : explain_text(explanation);
+	amon_memory_free(&explanation->memory);
+	return !status && explanation->refused ? EXIT_REFUSED : status;
+}
+
 int command_explain(struct options *options)
 {
 	const char *spec = only_spec(options, "explain");
 	const struct amon_schema_language *language = find_language(options->format);
 	struct compilation c;
-	int status, cpus = libbpf_num_possible_cpus(), json = language ? 0 : wants_json(options);
+	struct explanation explanation = { options, &c, (uint32_t)libbpf_num_possible_cpus(), { NULL }, false };
+	int status, json = language ? 0 : wants_json(options);
 
 	if (!spec || json < 0)
 		return EXIT_USAGE;
@@ -251,7 +301,7 @@ int command_explain(struct options *options)
 		return explain_schema(options, spec, language);
 	status = compile_object(&c, options, spec);
 	if (!status)
-		status = json ? explain_json(&c, cpus) : explain_text(&c, cpus);
+		status = explain(&explanation, json);
 	compilation_free(&c);
 	return status;
 }

@@ -53,13 +53,14 @@ static int status_of(int error)
 	}
 }
 
-int report_failure(const struct options *options, int error, struct amon_failure *failure)
+int report_failure(const struct options *options, const struct compilation *c, int error, struct amon_failure *failure)
 {
 	int status = failure->log ? EXIT_REFUSED : status_of(error);
 
-	complain(0, "%s", failure->message[0] ? failure->message : strerror(-error));
-	if (failure->log)
-		fputs(options->verbose ? failure->log : "amonc: -v shows the verifier's whole log\n", stderr);
+	if (failure->log && c)
+		report_refusal(options, c, failure);
+	else
+		complain(0, "%s", failure->message[0] ? failure->message : strerror(-error));
 	amon_failure_clear(failure);
 	return status;
 }

@@ -56,7 +56,7 @@ static int replay(const struct options *options, const struct compilation *c, co
 	if (loaded && error == -EACCES) /* a file that may not be read: nothing of the kernel's */
 		error = -EIO;
 	status = documents_close(&sink.documents);
-	return error && !sink.documents.error ? report_failure(options, error, &failure) : status;
+	return error && !sink.documents.error ? report_failure(options, c, error, &failure) : status;
 }
 
 int command_replay(struct options *options)

@@ -78,7 +78,7 @@ static int run(const struct options *options, const struct compilation *c)
 	if (!error && !options->dry_run)
 		error = attached_session(&s, loaded, &failure);
 	status = documents_close(&s.documents);
-	return error && !s.documents.error ? report_failure(options, error, &failure) : status;
+	return error && !s.documents.error ? report_failure(options, c, error, &failure) : status;
 }
 
 int command_run(struct options *options)

@@ -21,7 +21,7 @@ target_link_directories(amon-clang PRIVATE ${LLVM_LIBRARY_DIRS})
 
 if(AMON_STATIC_CLANG)
   execute_process(
-    COMMAND ${AMON_LLVM_CONFIG} --link-static --libs bpf passes objcopy codegen option irreader linker bitwriter lto coverage
+    COMMAND ${AMON_LLVM_CONFIG} --link-static --libs bpf passes codegen option irreader linker bitwriter lto coverage
             frontenddriver frontendhlsl frontendopenmp frontendoffloading windowsdriver
     OUTPUT_VARIABLE llvm_archives OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   # Debian's LLVM names Polly, which is packaged apart; frontend_clang.cc stands in for it.

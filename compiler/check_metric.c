@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "check_internal.h"
+#include "ipfix.h"
 #include "units.h"
 
 static const char *const later_aggregations[] = { "quantile", "distinct", "topk", "burst", "first_n" };
@@ -76,6 +77,24 @@ static bool has_unit(enum amon_base base)
 	return base == AMON_BASE_INT || base == AMON_BASE_REAL || base == AMON_BASE_ROWS;
 }
 
+/* `PEN/ID` is anyone's; a name is the registry's. */
+static void check_ipfix(struct check *check, struct amon_column *column, const struct amon_attributes *attributes)
+{
+	const char *name = attributes->ipfix.text, *closest;
+	bool numbered = name && strchr(name, '/');
+	const struct amon_ipfix_element *element = name ? amon_ipfix_find(name) : NULL;
+
+	column->ipfix = name;
+	column->ipfix_pen = attributes->ipfix_pen;
+	column->ipfix_id = element ? element->id : attributes->ipfix_id;
+	if (!name || numbered || element)
+		return;
+	closest = amon_ipfix_closest(name);
+	check_help(check, amon_error(check->diagnostics, attributes->ipfix.span, "IPFIX has no element `%s`", name),
+	           closest ? "did you mean `%s`?" : "write its numbers, `ENTERPRISE/NUMBER`; IANA's own are 0/NUMBER",
+	           closest);
+}
+
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes)
 {
 	const struct amon_name *unit = &attributes->unit;
@@ -85,9 +104,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 	if (attributes->as.text)
 		column->exported = attributes->as.text;
 	column->help = attributes->help.text;
-	column->ipfix = attributes->ipfix.text;
-	column->ipfix_pen = attributes->ipfix_pen;
-	column->ipfix_id = attributes->ipfix_id;
+	check_ipfix(check, column, attributes);
 	check_timing_column(check, column, attributes);
 	if (unit->text && has_unit(column->type.base))
 		set_unit(check, column, unit);

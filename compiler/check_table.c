@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "check_internal.h"
+#include "ipfix.h"
 
 /* --- keys: what they are called */
 
@@ -111,6 +112,7 @@ static bool check_key(struct check *check, struct name *name)
 	column->port_key = is_port(value);
 	if (value->kind == AMON_VALUE_FIELD) {
 		column->ipfix = value->field->ipfix;
+		column->ipfix_id = column->ipfix ? amon_ipfix_find(column->ipfix)->id : 0;
 		column->help = value->field->help;
 	}
 	return true;

@@ -218,6 +218,29 @@ static bool complain_name(const struct complaint *complaint)
 	return true;
 }
 
+/* `metric = count();` */
+static bool lacks_name(const struct complaint *complaint)
+{
+	const struct amon_token *token = &complaint->parser->token;
+	return expects(complaint, "a name") && token->previous == complaint->parser->statement &&
+	       ispunct((unsigned char)complaint->found[1]);
+}
+
+/* `metric count();`: what should stand behind the name was taken for it. */
+static bool takes_call_for_name(const struct complaint *complaint)
+{
+	return complaint->parser->token.kind == '(' && expects(complaint, "=") && !expects(complaint, "or");
+}
+
+static bool complain_no_name(const struct complaint *complaint)
+{
+	const struct amon_word *word = amon_word_of_token(complaint->parser->statement);
+	if (!word || !(lacks_name(complaint) || takes_call_for_name(complaint)))
+		return false;
+	say(complaint, FORMAT("this `%s` has no name", word->text))->suggestion = form(complaint);
+	return true;
+}
+
 static bool complain_attribute(const struct complaint *complaint)
 {
 	if (!expects(complaint, "unit") || expects(complaint, "a name"))
@@ -282,8 +305,8 @@ static bool complain_others(const struct complaint *complaint)
 
 /* The first that knows what to say says it. */
 static bool (*const complaints[])(const struct complaint *) = {
-	complain_end,  complain_string,    complain_statement,  complain_semicolon,
-	complain_name, complain_attribute, complain_expression, complain_others,
+	complain_end,     complain_string,    complain_statement,  complain_semicolon, complain_name,
+	complain_no_name, complain_attribute, complain_expression, complain_others,
 };
 
 const char *amon_quote(struct amon_parser *parser, struct amon_range range)

@@ -31,10 +31,13 @@ static const struct {
 static const struct {
 	const char *name, *definition;
 } constants[] = {
+	{ "BPF_MAP_TYPE_ARRAY", "BPF_MAP_TYPE_ARRAY = 2" },
 	{ "BPF_MAP_TYPE_PERCPU_HASH", "BPF_MAP_TYPE_PERCPU_HASH = 5" },
 	{ "BPF_MAP_TYPE_PERCPU_ARRAY", "BPF_MAP_TYPE_PERCPU_ARRAY = 6" },
 	{ "BPF_MAP_TYPE_RINGBUF", "BPF_MAP_TYPE_RINGBUF = 27" },
 	{ "BPF_NOEXIST", "BPF_NOEXIST = 1" },
+	{ "BPF_F_NO_PREALLOC", "BPF_F_NO_PREALLOC = 1" },
+	{ "BPF_F_MMAPABLE", "BPF_F_MMAPABLE = 1 << 10" },
 	{ "BPF_RB_NO_WAKEUP", "BPF_RB_NO_WAKEUP = 1" },
 	{ "-E2BIG", "E2BIG = 7" },
 	{ "-ENOMEM", "ENOMEM = 12" },
@@ -97,7 +100,7 @@ static void write_packet(struct emitter *e)
 	        "/* What the spec reads of a packet, in host byte order but for addresses */\nstruct packet {\n");
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (!strcmp(e->plan->members[i].field->member, "time"))
-			emit_member(e->out, "__u64", "time");
+			fprintf(e->out, "\t__u64 time%s;\n", e->plan->exact && e->plan->coarse ? ", coarse_time" : "");
 	for (uint32_t i = 0; i < e->plan->slice_count; i++)
 		emit_member(e->out, "__s64", e->plan->slices[i].member);
 	fprintf(e->out, "\t__u32 layers, cause;\n");
@@ -144,6 +147,8 @@ static void write_body(struct emitter *e)
 		emit_parser(e);
 	if (emit_at_tc(e->plan))
 		emit_template(e, "super.h");
+	if (e->plan->own_rows)
+		emit_template(e, "own.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)
 		emit_section_maps(e, &e->plan->sections[i]);
 	emit_template(e, "arithmetic.h");
@@ -155,7 +160,7 @@ static void write_body(struct emitter *e)
 	free(edges);
 }
 
-char *amon_emit(const struct amon_plan *plan)
+char *amon_emit(const struct amon_plan *plan, struct amon_lines *lines)
 {
 	struct emitter e = { .plan = plan, .arena = plan->arena };
 	char *body = NULL, *head = NULL, *result;
@@ -167,7 +172,7 @@ char *amon_emit(const struct amon_plan *plan)
 	e.out = open_memstream(&head, &head_size);
 	write_head(&e, body);
 	fclose(e.out);
-	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body));
+	result = emit_tidy(plan->arena, amon_arena_printf(plan->arena, "%s%s", head, body), lines);
 	free(body);
 	free(head);
 	return result;

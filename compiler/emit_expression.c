@@ -294,7 +294,7 @@ const char *amon_c_once(struct amon_writer *w, struct amon_c value)
 static struct amon_c field_text(struct amon_writer *w, const struct amon_field *field)
 {
 	const char *dollar = field->value ? strchr(field->value, '$') : NULL;
-	struct amon_c member = c(w, BINDS_PRIMARY, "p->%s", field->member);
+	struct amon_c member = c(w, BINDS_PRIMARY, "p->%s", strcmp(field->member, "time") ? field->member : w->time);
 	bool shift;
 
 	if (!dollar)

@@ -27,6 +27,7 @@ struct amon_writer {
 	FILE *out; /* statements that an expression needs before it (temporaries) are written here */
 	int indent;
 	unsigned int *temporaries;      /* numbers them within a function */
+	const char *time;               /* the packet's member that has the time here */
 	uint32_t known[AMON_MAX_KNOWN]; /* of each mask, some layer is there */
 	uint32_t known_count;
 	const char *is_known[AMON_MAX_KNOWN]; /* slices that are there */

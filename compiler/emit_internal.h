@@ -55,14 +55,17 @@ struct lines {
 
 /* emit_text.c: lines of the spec, and of C */
 
-/** The statement's text on one line, fit for a comment; "" for what has no place in a text. */
-const char *emit_quote(struct amon_arena *arena, struct amon_span span);
-void emit_comment(struct emitter *e, FILE *out, int indent, struct amon_span span);
+/** What follows stands for this of the spec, up to the next mark or comment; nothing that can be seen is written. */
+void emit_mark(FILE *out, struct amon_span span);
+/** Nothing of the spec stands behind what follows. */
+#define AMON_NO_SPAN ((struct amon_span){ 0 })
+/** A comment with the text of a statement on one line, behind `before`, and a mark. */
+void emit_comment(struct amon_arena *arena, FILE *out, int indent, const char *before, struct amon_span span);
 /** A member of a struct; the type may be an array's. */
 void emit_member(FILE *out, const char *c_type, const char *name);
 void emit_map(FILE *out, const char *name, const char *type, const char *key, const char *value, uint32_t size);
-/** At most one blank line in a row, and no line too long. */
-char *emit_tidy(struct amon_arena *arena, const char *text);
+/** At most one blank line in a row, and no line too long; the marks are taken out, and put into `lines`. */
+char *emit_tidy(struct amon_arena *arena, const char *text, struct amon_lines *lines);
 struct amon_writer emit_open_lines(const struct amon_writer *w, struct lines *lines);
 /** The lines under a condition, with braces only where they are needed; without one, as they are. Closes `inner`. */
 void emit_close_lines(struct amon_writer *w, struct amon_writer *inner, struct amon_c when, struct lines *lines);

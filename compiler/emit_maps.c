@@ -52,7 +52,22 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 			emit_member(e->out, "__u8", table->keys[i].has);
 	if (table->key_size > table->key_used)
 		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
-	fprintf(e->out, "};\n\n");
+	fprintf(e->out, "}%s;\n\n", table->table->events ? "" : " __attribute__((aligned(8)))");
+}
+
+static void write_own_rows(struct emitter *e, const struct amon_plan_table *table)
+{
+	fprintf(e->out,
+	        "struct %s {\n\t__u64 used;\n\tstruct %s key;\n\tstruct %s row;\n} __attribute__((aligned(%u)));\n\n",
+	        table->slot_tag, table->key_tag, table->record.tag, table->slot_size < 64 ? table->slot_size : 64);
+	fprintf(e->out,
+	        "/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */\nconst "
+	        "volatile struct own_shape %s = { .mask = 15, .limit = 12 };\nstruct {\n"
+	        "\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n\t__uint(max_entries, 1);\n"
+	        "\t__uint(key_size, sizeof(__u32));\n"
+	        "\t__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct %s)));\n} %s "
+	        "SEC(\".maps\");\n\n",
+	        table->shape, table->slot_tag, table->map);
 }
 
 static void write_table_maps(struct emitter *e, const struct amon_plan_table *table)
@@ -72,8 +87,12 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	if (!table->record.metric_count)
 		fprintf(e->out, "\t__u64 unused;\n");
 	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
-	emit_map(e->out, table->map, "PERCPU_HASH", amon_arena_printf(e->arena, "struct %s", table->key_tag), row,
-	         table->table->size);
+	write_own_rows(e, table);
+	fprintf(e->out,
+	        "/* What finds no slot there, on any CPU; it grows with use. */\nstruct {\n"
+	        "\t__uint(type, BPF_MAP_TYPE_PERCPU_HASH);\n\t__uint(map_flags, BPF_F_NO_PREALLOC);\n"
+	        "\t__uint(max_entries, %u);\n\t__type(key, struct %s);\n\t__type(value, %s);\n} %s SEC(\".maps\");\n\n",
+	        table->table->size, table->key_tag, row, table->spill_map);
 	if (table->other_map)
 		emit_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);
 }

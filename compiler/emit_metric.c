@@ -98,12 +98,12 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
 
 	if (!metric->time) {
-		amon_write(w, "%s(&%s->%s, &%s->%s, p->time);\n", test, s->record, metric->member, s->record,
-		           metric->has);
+		amon_write(w, "%s(&%s->%s, &%s->%s, p->%s);\n", test, s->record, metric->member, s->record, metric->has,
+		           w->time);
 		return;
 	}
-	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->time))%s\n", test, s->record, metric->time, s->record, metric->has,
-	           metric->version ? " {" : "");
+	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->%s))%s\n", test, s->record, metric->time, s->record, metric->has,
+	           w->time, metric->version ? " {" : "");
 	w->indent++;
 	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->layout.value_size,
 	          value);
@@ -160,7 +160,7 @@ void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon
 	struct lines body, update;
 	struct amon_writer inner, innermost;
 
-	emit_comment(s->e, w->out, w->indent, column->span);
+	emit_comment(w->arena, w->out, w->indent, "", column->span);
 	if (column->where)
 		when = amon_c_condition(w, column->where);
 	inner = emit_open_lines(w, &body);

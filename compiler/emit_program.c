@@ -53,15 +53,18 @@ static void write_section_calls(struct emitter *e, enum amon_hook_kind hook, boo
 /* What the hook knows of a packet. */
 static void write_hook_members(struct emitter *e, enum amon_hook_kind hook)
 {
+	static const char coarse[] = "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()";
+
 	for (uint32_t i = 0; i < e->plan->member_count; i++) {
 		const struct amon_field *field = e->plan->members[i].field;
 		const char *text = hook == AMON_HOOK_XDP ? field->xdp : field->tc;
 
 		if (field->source != AMON_FIELD_HOOK || !strcmp(field->member, "frame_len"))
 			continue;
+		if (!strcmp(field->member, "time") && e->plan->exact && e->plan->coarse)
+			fprintf(e->out, "\tp->coarse_time = %s;\n", coarse);
 		if (!strcmp(field->member, "time"))
-			text = e->plan->coarse ? "amon_replay ? amon_frame.time : bpf_ktime_get_coarse_ns()"
-			                       : "amon_replay ? amon_frame.time : bpf_ktime_get_ns()";
+			text = e->plan->exact ? "amon_replay ? amon_frame.time : bpf_ktime_get_ns()" : coarse;
 		else if (!strcmp(field->member, "hook_direction"))
 			text = hook == AMON_HOOK_TC_EGRESS ? "1" : "0";
 		else if (!strcmp(field->member, "segments"))
@@ -153,6 +156,7 @@ static void write_tc_program(struct emitter *e, enum amon_hook_kind hook)
 
 void emit_programs(struct emitter *e)
 {
+	emit_mark(e->out, AMON_NO_SPAN);
 	for (int hook = 0; hook < AMON_HOOK_COUNT; hook++) {
 		if (!e->plan->programs[hook])
 			continue;

@@ -20,9 +20,12 @@ static void write_leave(struct amon_writer *w, const struct amon_plan_section *s
 	amon_write(w, section->shared ? "return 0;\n" : "return;\n");
 }
 
-static struct amon_writer begin_body(struct emitter *e, unsigned int *temporaries)
+static struct amon_writer begin_body(struct emitter *e, const struct amon_plan_section *section,
+                                     unsigned int *temporaries)
 {
-	struct amon_writer w = { .arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries };
+	struct amon_writer w = {
+		.arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries, .time = section->time
+	};
 
 	*temporaries = 0;
 	return w;
@@ -80,9 +83,10 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 	for (; from < record->metric_count && skipped; from++)
 		skipped -= !section->weighted || !record->metrics[from].column->once;
 	while (from < record->metric_count) {
-		struct amon_writer w = begin_body(e, &temporaries);
+		struct amon_writer w = begin_body(e, section, &temporaries);
 		struct scope s = { e, section, pointer };
 
+		emit_mark(e->out, table ? table->span : section->section->span);
 		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number,
 		        packet_type(section), record->tag, pointer);
 		amon_write(&w, "if (!p || !%s)\n\t\treturn 0;\n", pointer);
@@ -108,8 +112,7 @@ static void write_where(struct amon_writer *w, const struct amon_plan_section *s
 
 	if (!where)
 		return;
-	if (*emit_quote(w->arena, where->span))
-		amon_write(w, "/* where %s */\n", emit_quote(w->arena, where->span));
+	emit_comment(w->arena, w->out, w->indent, "where ", where->span);
 	condition = amon_c_condition(w, where);
 	amon_write(w, "if (!%s)\n", amon_c_tight(w, condition));
 	w->indent++;
@@ -141,6 +144,7 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 	struct amon_writer inner;
 
 	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(w->out, table->keys[i].column->span);
 		values[i] = amon_c_value(w, table->keys[i].column->value);
 		if (table->keys[i].column->port_key)
 			continue;
@@ -156,12 +160,14 @@ static void write_key(struct amon_writer *w, const struct amon_plan_section *sec
 		                 (struct amon_c){ amon_arena_printf(w->arena, "!%s", amon_c_tight(w, there)), 100 },
 		                 &lines);
 	}
-	for (uint32_t i = 0; i < table->key_count; i++)
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(w->out, table->keys[i].column->span);
 		if (table->keys[i].column->port_key && values[i].when.text)
 			amon_write(w, "if (%s)\n\t\tkey.%s = %s;\n", values[i].when.text, table->keys[i].member,
 			           values[i].value.text);
 		else
 			write_key_part(w, "key.", &table->keys[i], values[i].value);
+	}
 	if (table->version != UINT32_MAX)
 		amon_write(w, "key.net_version = p->net_version;\n");
 }
@@ -184,9 +190,9 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
                                   const struct amon_plan_table *table)
 {
 	unsigned int temporaries;
-	struct amon_writer w = begin_body(e, &temporaries);
+	struct amon_writer w = begin_body(e, section, &temporaries);
 
-	emit_comment(e, e->out, 0, table->table->span);
+	emit_comment(e->arena, e->out, 0, "", table->table->span);
 	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function,
 	        section->weighted ? "_once" : "", packet_type(section), table->part->record.tag);
 	amon_write(&w, "struct %s *event;\n\n", table->key_tag);
@@ -195,6 +201,7 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	learn_section(&w, section->section);
 	write_where(&w, section, table->table->where);
 	write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
+	emit_mark(e->out, table->table->span);
 	amon_write(&w, "event = bpf_ringbuf_reserve(&%s, sizeof(*event), 0);\n", table->map);
 	amon_write(&w, "if (!event) {\n");
 	w.indent++;
@@ -203,8 +210,11 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	w.indent--;
 	amon_write(&w, "}\n");
 	amon_write(&w, "__builtin_memset(event, 0, sizeof(*event));\n");
-	for (uint32_t i = 0; i < table->key_count; i++)
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		emit_mark(e->out, table->keys[i].column->span);
 		write_event_part(&w, &table->keys[i]);
+	}
+	emit_mark(e->out, table->table->span);
 	if (table->version != UINT32_MAX)
 		amon_write(&w, "event->net_version = p->net_version;\n");
 	amon_write(&w, "bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);\n");
@@ -212,15 +222,23 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
+/* The slot of the CPU's own rows, or a row among those that spilled. */
+static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
+	           table->shape);
+	amon_write(w, "row = slot ? &slot->row : bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
+}
+
 /* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
 static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
                       const struct amon_plan_table *table)
 {
-	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	write_find(w, table);
 	amon_write(w, "if (!row) {\n");
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
-	           table->other_map ? "" : "error = ", table->map, table->record.tag);
-	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	           table->other_map ? "" : "error = ", table->spill_map, table->record.tag);
+	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
 	amon_write(w, "}\n");
 	if (table->other_map) {
 		amon_write(w, "if (row) {\n");
@@ -259,7 +277,7 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
                             const struct amon_plan_table *table)
 {
-	amon_write(w, "row = bpf_map_lookup_elem(&%s, &key);\n", table->map);
+	write_find(w, table);
 	if (table->other_map)
 		amon_write(w, "if (!row)\n\t\trow = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
 	amon_write(w, "if (!row)\n");
@@ -274,15 +292,16 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	unsigned int temporaries;
 	uint32_t more =
 	        once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
-	struct amon_writer w = begin_body(e, &temporaries);
+	struct amon_writer w = begin_body(e, section, &temporaries);
 	struct scope s = { e, section, "row" };
 
-	emit_comment(e, e->out, 0, table->table->span);
+	emit_comment(e->arena, e->out, 0, "", table->table->span);
 	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function, once ? "_once" : "",
 	        packet_type(section), table->part->record.tag);
 	if (table->other_map)
 		amon_write(&w, "__u32 zero = 0;\n");
-	amon_write(&w, "struct %s key;\n\tstruct %s *row;\n", table->key_tag, table->record.tag);
+	amon_write(&w, "struct %s key;\n\tstruct %s *slot;\n\tstruct %s *row;\n", table->key_tag, table->slot_tag,
+	           table->record.tag);
 	if (!once && !table->other_map)
 		amon_write(&w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', e->out);
@@ -290,15 +309,18 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
 	learn_section(&w, section->section);
 	write_where(&w, section, table->table->where);
+	emit_mark(e->out, table->table->span);
 	if (!once)
 		write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
 	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
 	write_key(&w, section, table, once);
+	emit_mark(e->out, table->table->span);
 	if (once)
 		write_row_again(&w, section, table);
 	else
 		write_row(&w, section, table);
 	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+	emit_mark(e->out, table->table->span);
 	call_overflow_functions(&w, table->function, more, "row");
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
@@ -353,8 +375,8 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	for (uint32_t i = 0; i < section->part_count && !once; i++)
 		more[i] = write_overflow_functions(e, section, part_function(e, section, &section->parts[i]),
 		                                   &section->parts[i].record, NULL, section->parts[i].pointer);
-	w = begin_body(e, &temporaries);
-	emit_comment(e, e->out, 0, section->section->span);
+	w = begin_body(e, section, &temporaries);
+	emit_comment(e->arena, e->out, 0, "", section->section->span);
 	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
 	        packet_type(section));
 	for (uint32_t i = 0; i < section->part_count; i++)
@@ -364,12 +386,14 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	if (!once)
 		write_section_ledger(&w, e, section);
 	write_where(&w, section, section->section->where);
+	emit_mark(e->out, section->section->span);
 	if (!once)
 		write_ledger(&w, section, section->selected_member);
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		struct scope s = { e, section, section->parts[i].pointer };
 
 		write_metrics(&w, &s, &section->parts[i].record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
+		emit_mark(e->out, section->section->span);
 		call_overflow_functions(&w, part_function(e, section, &section->parts[i]), more[i], s.record);
 	}
 	for (uint32_t i = 0; i < section->table_count; i++)

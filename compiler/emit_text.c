@@ -5,8 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The statement's text on one line, fit for a comment. */
-const char *emit_quote(struct amon_arena *arena, struct amon_span span)
+/* Begins a mark in the text of the making: "\001START END", up to the end of the line. */
+#define MARK '\001'
+
+/* What has no words of its own, such as the section that is made around the text of -e, stands for all of the text. */
+void emit_mark(FILE *out, struct amon_span span)
+{
+	if (span.source && span.start == span.end)
+		span.end = span.source->length;
+	fprintf(out, "%c%u %u\n", MARK, span.start, span.end);
+}
+
+/* The statement's text on one line, fit for a comment; "" for what has no place in a text. */
+static const char *quote(struct amon_arena *arena, struct amon_span span)
 {
 	char *line, *to;
 	bool space = true, string = false;
@@ -37,12 +48,13 @@ const char *emit_quote(struct amon_arena *arena, struct amon_span span)
 	return line;
 }
 
-void emit_comment(struct emitter *e, FILE *out, int indent, struct amon_span span)
+void emit_comment(struct amon_arena *arena, FILE *out, int indent, const char *before, struct amon_span span)
 {
-	const char *text = emit_quote(e->arena, span);
+	const char *text = quote(arena, span);
 
 	if (*text)
-		fprintf(out, "%.*s/* %s */\n", indent, "\t\t\t\t\t\t\t\t", text);
+		fprintf(out, "%.*s/* %s%s */", indent, "\t\t\t\t\t\t\t\t", before, text);
+	emit_mark(out, span);
 }
 
 #define COLUMNS 120
@@ -69,32 +81,60 @@ static bool is_comment(const char *line)
 	return !strncmp(line, "/*", 2) || !strncmp(line, " *", 2);
 }
 
-static void write_wrapped(FILE *out, const char *line, size_t length)
+/* How many lines it makes of one. */
+static uint32_t write_wrapped(FILE *out, const char *line, size_t length)
 {
 	size_t tabs = strspn(line, "\t"), indent = tabs, at;
+	uint32_t lines = 1;
 
 	while (!is_comment(line + tabs) && (at = break_before(line, length))) {
 		fprintf(out, "%.*s\n%.*s\t", (int)at - 1, line, (int)indent, "\t\t\t\t\t\t\t\t");
 		line += at;
 		length -= at;
 		tabs = 0;
+		lines++;
 	}
 	fprintf(out, "%.*s\n", (int)length, line);
+	return lines;
 }
 
-/* At most one blank line in a row, and no line too long. */
-char *emit_tidy(struct amon_arena *arena, const char *text)
+/* A mark stands for the line of the tidied text that comes next. */
+static void take_mark(struct amon_lines *lines, uint32_t line, const char *mark)
+{
+	struct amon_line *to = &lines->lines[lines->count++];
+
+	to->line = line;
+	sscanf(mark + 1, "%u %u", &to->start, &to->end);
+}
+
+static uint32_t count_marks(const char *text)
+{
+	uint32_t count = 0;
+
+	for (; (text = strchr(text, MARK)); text++)
+		count++;
+	return count;
+}
+
+char *emit_tidy(struct amon_arena *arena, const char *text, struct amon_lines *lines)
 {
 	char *tidied = NULL, *result;
 	size_t size = 0;
 	FILE *out = open_memstream(&tidied, &size);
 	bool blank = false;
+	uint32_t line = 1;
 
-	for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+	*lines = (struct amon_lines){ amon_new_array(arena, struct amon_line, count_marks(text)), 0 };
+	for (const char *end, *mark; (end = strchr(text, '\n')); text = end + 1) {
+		mark = memrchr(text, MARK, end - text);
+		if (mark)
+			take_mark(lines, line, mark);
+		if (mark == text)
+			continue;
 		if (end != text)
-			write_wrapped(out, text, end - text);
+			line += write_wrapped(out, text, (mark ? mark : end) - text);
 		else if (!blank)
-			fputc('\n', out);
+			line += fputc('\n', out) == '\n';
 		blank = end == text;
 	}
 	fclose(out);

@@ -55,7 +55,14 @@ struct amon_export_value {
 
 struct amon_export_table {
 	const char *name, *help;
-	const char *map;                    /* PERCPU_HASH: key, record */
+	/*
+	 * ARRAY, mapped, an entry for each CPU: 64 bytes that begin with the number of rows, a list of slots (4 bytes
+	 * each), and the slots: 8 bytes, key, record. `shape`, a constant, says how many there are: two words, the
+	 * number of slots less 1, and how many of them may be taken. What finds no slot is in `spill_map`, a
+	 * PERCPU_HASH.
+	 */
+	const char *map, *spill_map, *shape;
+	uint32_t slot_size;
 	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */
 	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
 	uint32_t key_size, record_size, size;

@@ -379,8 +379,11 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 	/* an event has a byte more for each field that may be absent, at most one for each of its bytes */
 	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : AMON_MAX_KEY;
 
-	if (!*table->map)
+	if (!*table->map || table->events == (table->spill_map && table->shape))
 		return refuse(validation, table->name, "has no map");
+	if (!table->events &&
+	    (table->slot_size % 8 || table->slot_size < 8 + (uint64_t)table->key_size + table->record_size))
+		return refuse(validation, table->name, "has slots of no such size");
 	if (!sizes_are_sound(validation, table->name, table->record_size) ||
 	    !table_counters_fit(validation, section, table))
 		return false;

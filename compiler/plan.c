@@ -173,22 +173,28 @@ static bool needs_time(const struct amon_column *metric)
 	return metric->aggregation->parts & AMON_PART_TIME;
 }
 
+/* Calls `each` for every packet expression of a section. */
+static void for_each_of_section(const struct amon_section *section,
+                                void (*each)(void *data, const struct amon_value *value), void *data)
+{
+	each(data, section->where);
+	for (const struct amon_column *c = section->metrics.first; c; c = c->next)
+		each(data, c->argument), each(data, c->where);
+	for (const struct amon_table *table = section->tables; table; table = table->next) {
+		each(data, table->where);
+		for (const struct amon_column *c = table->keys.first; c; c = c->next)
+			each(data, c->value);
+		for (const struct amon_column *c = table->metrics.first; c; c = c->next)
+			each(data, c->argument), each(data, c->where);
+	}
+}
+
 /* Calls `each` for every packet expression of the probe. */
 static void for_each_value(const struct amon_probe *probe, void (*each)(void *data, const struct amon_value *value),
                            void *data)
 {
-	for (const struct amon_section *section = probe->sections; section; section = section->next) {
-		each(data, section->where);
-		for (const struct amon_column *c = section->metrics.first; c; c = c->next)
-			each(data, c->argument), each(data, c->where);
-		for (const struct amon_table *table = section->tables; table; table = table->next) {
-			each(data, table->where);
-			for (const struct amon_column *c = table->keys.first; c; c = c->next)
-				each(data, c->value);
-			for (const struct amon_column *c = table->metrics.first; c; c = c->next)
-				each(data, c->argument), each(data, c->where);
-		}
-	}
+	for (const struct amon_section *section = probe->sections; section; section = section->next)
+		for_each_of_section(section, each, data);
 }
 
 static void each_slices(void *data, const struct amon_value *value)
@@ -209,16 +215,38 @@ static bool columns_need_time(const struct amon_columns *columns)
 	return false;
 }
 
-static bool probe_needs_time(const struct amon_probe *probe)
+static bool reads_time(const struct amon_value *value)
 {
-	for (const struct amon_section *section = probe->sections; section; section = section->next) {
-		if (columns_need_time(&section->metrics))
-			return true;
-		for (const struct amon_table *table = section->tables; table; table = table->next)
-			if (columns_need_time(&table->metrics))
-				return true;
+	return value && ((value->kind == AMON_VALUE_FIELD && value->field == amon_field_find("frame.time")) ||
+	                 reads_time(value->left) || reads_time(value->middle) || reads_time(value->right));
+}
+
+static void each_time(void *data, const struct amon_value *value)
+{
+	*(bool *)data |= reads_time(value);
+}
+
+static bool section_needs_time(const struct amon_section *section)
+{
+	bool needs = columns_need_time(&section->metrics);
+
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		needs |= columns_need_time(&table->metrics);
+	for_each_of_section(section, each_time, &needs);
+	return needs;
+}
+
+/* Each clock is read where some section has its time from it; sections of both have two members. */
+static void plan_clocks(struct amon_plan *plan)
+{
+	for (const struct amon_section *section = plan->probe->sections; section; section = section->next) {
+		bool needs = section_needs_time(section);
+
+		plan->exact |= needs && !section->coarse;
+		plan->coarse |= needs && section->coarse;
 	}
-	return false;
+	if (plan->exact || plan->coarse)
+		need_member(plan, amon_field_find("frame.time"));
 }
 
 /* Members in the order of the table of fields, so that the C does not depend on the order of the spec. */
@@ -341,8 +369,7 @@ static void plan_packet(struct amon_plan *plan)
 	plan->members = amon_new_array(plan->arena, struct amon_plan_member, fields);
 	plan->slices = amon_new_array(plan->arena, struct amon_plan_slice, slices + 1);
 	need_member(plan, amon_field_find("frame.len"));
-	if (probe_needs_time(plan->probe))
-		need_member(plan, amon_field_find("frame.time"));
+	plan_clocks(plan);
 	for_each_value(plan->probe, each_need, plan);
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->members[i].field = first_row(plan->members[i].field);
@@ -350,7 +377,7 @@ static void plan_packet(struct amon_plan *plan)
 	plan->packet_size = 24;
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
-	plan->packet_size += plan->slice_count * 9;
+	plan->packet_size += plan->slice_count * 9 + (plan->exact && plan->coarse) * 8;
 	plan->scratch = plan->packet_size > PACKET_ON_STACK;
 }
 
@@ -551,6 +578,9 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 				table->keys[i].offset = place(&offset, table->keys[i].size, a);
 				alignment = a > alignment ? a : alignment;
 			}
+	/* keys of tables are hashed and compared by words of 8 bytes */
+	if (!table->table->events)
+		alignment = 8;
 	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
 	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
 		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
@@ -618,6 +648,18 @@ static uint32_t ring_size(uint32_t events, uint32_t size)
 	return (uint32_t)ring;
 }
 
+/* In one cache line where it fits, so that a packet touches no more than it must. */
+static uint32_t slot_size(uint32_t bytes)
+{
+	uint32_t size = 16;
+
+	if (bytes > 64)
+		return align_to(bytes, 64);
+	while (size < bytes)
+		size *= 2;
+	return size;
+}
+
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
                        struct names *globals, struct amon_diagnostics *diagnostics)
 {
@@ -638,9 +680,18 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	table->twice = is_twice(table->table);
 	section->once |= table->once;
 	plan_keys(plan, table);
-	table->ring_size = ring_size(table->table->size, table->key_size);
+	if (table->table->events)
+		table->ring_size = ring_size(table->table->size, table->key_size);
 	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
+	if (table->table->events)
+		return;
+	table->spill_map = unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
+	table->slot_tag = unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
+	table->shape = unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
+	table->slot_size = slot_size(8 + table->key_size + table->record.size);
+	plan->map_count++;
+	plan->own_rows = true;
 }
 
 static uint32_t count_conditions(const struct amon_section *section)
@@ -753,6 +804,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	uint32_t i = 0;
 
 	section->function = prefixed(globals, "count_", checked->name);
+	section->time = plan->exact && checked->coarse ? "coarse_time" : "time";
 	plan_parts(plan, section, globals);
 	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
 	section->table_count = checked->table_count;
@@ -779,12 +831,10 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 
 	plan->arena = arena;
 	plan->probe = probe;
-	plan->coarse = true;
 	plan->announces = probe->window && probe->window < GRACE_WINDOW;
 	for (const struct amon_section *section = probe->sections; section; section = section->next) {
 		for (int hook = 0; hook < AMON_HOOK_COUNT; hook++)
 			plan->programs[hook] |= amon_plan_runs_at(section, hook);
-		plan->coarse &= section->coarse;
 		for (uint32_t h = 0; h < section->hook_count; h++)
 			plan->choice |= section->hooks[h].choice;
 	}

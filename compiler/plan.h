@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "exports.h"
+#include "lines.h"
 
 /*
  * The plan decides everything that emit writes and the export table tells: which headers are walked, what of a packet
@@ -85,6 +86,9 @@ enum amon_ledger {
 struct amon_plan_table {
 	const struct amon_table *table;
 	const char *function, *map, *other_map, *key_tag;
+	/* rows of each CPU's own: what finds no slot there spills; NULL: events */
+	const char *spill_map, *slot_tag, *shape;
+	uint32_t slot_size;
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */
 	uint32_t key_count, key_size, key_used;
@@ -118,8 +122,9 @@ struct amon_plan_section {
 	uint32_t table_count;
 	uint32_t seen, selected, malformed; /* offsets */
 	const char *seen_member, *selected_member, *malformed_member;
-	bool weighted; /* runs at TC, where a run may stand for several wire packets */
-	bool shared;   /* its functions are verified apart, and read the packet through volatile */
+	const char *time; /* the member of struct packet that has this section's time: its clock is exact, or coarse */
+	bool weighted;    /* runs at TC, where a run may stand for several wire packets */
+	bool shared;      /* its functions are verified apart, and read the packet through volatile */
 	bool once;
 };
 
@@ -129,11 +134,11 @@ struct amon_plan {
 	struct amon_plan_section *sections;
 	uint32_t section_count;
 	bool programs[AMON_HOOK_COUNT];
-	bool announces;  /* exports.h */
-	bool coarse;     /* every section says so: one time is read for all */
-	bool choice;     /* some section says `ingress` alone */
-	uint32_t layers; /* whose presence some condition or key asks for */
-	uint32_t walked; /* that the parser walks */
+	bool announces;     /* exports.h */
+	bool exact, coarse; /* clocks that are read: those of the sections that ask for the time */
+	bool choice;        /* some section says `ingress` alone */
+	uint32_t layers;    /* whose presence some condition or key asks for */
+	uint32_t walked;    /* that the parser walks */
 	bool causes[AMON_CAUSE_COUNT];
 	struct amon_plan_member *members;
 	uint32_t member_count;
@@ -141,6 +146,7 @@ struct amon_plan {
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
 	bool forget, walks_extensions, parses;
+	bool own_rows; /* some table has rows of each CPU's own */
 	uint32_t packet_size, map_count;
 };
 
@@ -173,7 +179,10 @@ uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_pla
 /** The export table of a plan. */
 struct amon_exports *amon_plan_exports(const struct amon_plan *plan);
 
-/** The C of a plan, self-contained; NUL-terminated, in the plan's arena. The same plan gives the same bytes. */
-char *amon_emit(const struct amon_plan *plan);
+/**
+ * The C of a plan, self-contained; NUL-terminated, in the plan's arena. The same plan gives the same bytes. `lines` is
+ * filled with what of the spec they stand for, in the same arena.
+ */
+char *amon_emit(const struct amon_plan *plan, struct amon_lines *lines);
 
 #endif

@@ -50,10 +50,17 @@ static bool ends(int token)
 	return token == AMON_TOKEN_END || token == ';' || token == '{' || token == '}';
 }
 
+/* `metric table = …` is a metric with a wrong name: behind a word that begins a statement stands no other that does. */
+static bool begins_statement(const struct amon_parser *parser)
+{
+	int token = parser->token.kind, previous = parser->token.previous;
+	return ends(previous) ? may_start(token) : must_start(token) && !must_start(previous);
+}
+
 int amon_yylex(union amon_value *value, struct amon_range *range, struct amon_parser *parser)
 {
 	amon_next_token(parser);
-	if ((ends(parser->token.previous) && may_start(parser->token.kind)) || must_start(parser->token.kind))
+	if (begins_statement(parser))
 		parser->statement = parser->token.kind;
 	*value = parser->token.value;
 	*range = parser->token.range;

@@ -241,20 +241,20 @@ static void add_counters(const struct amon_export_counter *counters, uint32_t co
 		add_packets(counters[i].offset, into, from, sign);
 }
 
-static void add_ledger(const struct amon_export_section *section, void *into, const void *from)
+static void add_section_ledger(const struct amon_export_section *section, void *into, const void *from)
 {
 	add_packets(section->seen, into, from, 1);
 	add_packets(section->selected, into, from, 1);
 	add_counters(section->malformed, section->malformed_count, into, from, 1);
-	for (uint32_t i = 0; i < section->table_count; i++) {
-		const struct amon_export_table *table = &section->tables[i];
+}
 
-		add_packets(table->selected, into, from, 1);
-		add_packets(table->in_rows, into, from, 1);
-		if (table->other_map)
-			add_packets(table->other, into, from, 1);
-		add_counters(table->unaccounted, table->unaccounted_count, into, from, 1);
-	}
+static void add_table_ledger(const struct amon_export_table *table, void *into, const void *from)
+{
+	add_packets(table->selected, into, from, 1);
+	add_packets(table->in_rows, into, from, 1);
+	if (table->other_map)
+		add_packets(table->other, into, from, 1);
+	add_counters(table->unaccounted, table->unaccounted_count, into, from, 1);
 }
 
 void amon_merge_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *from)
@@ -267,7 +267,21 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from)
 {
 	amon_merge_columns(section->columns, section->column_count, into, from);
-	add_ledger(section, into, from);
+	add_section_ledger(section, into, from);
+	for (uint32_t i = 0; i < section->table_count; i++)
+		add_table_ledger(&section->tables[i], into, from);
+}
+
+void amon_merge_reset(const struct amon_export_section *section, void *into, const void *from)
+{
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (section->columns[i].kind == AMON_COLUMN_METRIC && section->columns[i].reset)
+			amon_merge_state(section->columns[i].aggregation, &section->columns[i].layout, into, from);
+	if (section->reset)
+		add_section_ledger(section, into, from);
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (section->tables[i].reset)
+			add_table_ledger(&section->tables[i], into, from);
 }
 
 /* --- rows of one key */

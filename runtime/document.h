@@ -135,7 +135,7 @@ uint64_t amon_events_lost(const struct amon_section_rows *section, const struct 
 
 /* --- the way out */
 
-/** What a series of windows adds up to: see totals.h. */
+/** What a series of reads adds up to: see totals.h. */
 struct amon_totals;
 
 /** A page of text on a terminal, redrawn in place, with rates of counters. */
@@ -152,7 +152,7 @@ struct amon_format_options {
 	uint32_t part;              /* which one, of a format that has several */
 	bool follows;               /* another document was written there before */
 	struct amon_live *live;     /* table: NULL for plain text */
-	struct amon_totals *totals; /* openmetrics: what the windows are added to; NULL where documents hold totals */
+	struct amon_totals *totals; /* openmetrics: what reads are added to; NULL where they hold totals */
 };
 
 /**
@@ -171,7 +171,7 @@ struct amon_format {
 	char *(*part)(struct amon_arena *arena, const struct amon_exports *exports, uint32_t part);
 	/** The part that says it all, for one stream; -1 where none does. */
 	int64_t (*only)(const struct amon_exports *exports);
-	bool latest; /* each document stands for all before it, and counters are totals of their windows */
+	bool latest; /* each document stands for all before it, and counters are totals of all reads */
 };
 /** THE table of formats, ended by a NULL name. */
 extern const struct amon_format amon_formats[];

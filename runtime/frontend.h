@@ -19,7 +19,7 @@ struct amon_frontend_message {
 
 /** What a compilation gives; all of it is the caller's, to be released by amon_frontend_result_free(). */
 struct amon_frontend_result {
-	void *object; /* ELF, DWARF stripped, BTF and .BTF.ext kept; NULL on failure */
+	void *object; /* ELF, with BTF and .BTF.ext instead of DWARF; NULL on failure */
 	size_t object_size;
 	struct amon_frontend_message *messages;
 	size_t message_count;

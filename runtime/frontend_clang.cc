@@ -9,18 +9,21 @@
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringMap.h>
 #include <llvm/IR/DebugInfo.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/IntrinsicInst.h>
+#include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
-#include <llvm/ObjCopy/ConfigManager.h>
-#include <llvm/ObjCopy/ObjCopy.h>
-#include <llvm/Object/ELFObjectFile.h>
+#include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/VirtualFileSystem.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/IPO/AlwaysInliner.h>
 #include <map>
 #include <memory>
 
@@ -37,11 +40,13 @@ llvm::PassPluginLibraryInfo getPollyPluginInfo()
 namespace
 {
 
+constexpr char processor[] = "v3";
+
 /* What the driver makes of -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -nostdinc, without -disable-free, which leaks. */
 const char *const arguments[] = { "-triple",
 	                          "bpf",
-	                          "-emit-obj",
-	                          "-clear-ast-before-backend",
+	                          "-emit-llvm-only",
+	                          "-disable-llvm-passes",
 	                          "-disable-llvm-verifier",
 	                          "-discard-value-names",
 	                          "-mrelocation-model",
@@ -52,10 +57,8 @@ const char *const arguments[] = { "-triple",
 	                          "-fno-rounding-math",
 	                          "-mconstructor-aliases",
 	                          "-target-cpu",
-	                          "v3",
+	                          processor,
 	                          "-debug-info-kind=constructor",
-	                          "-dwarf-version=5",
-	                          "-debugger-tuning=gdb",
 	                          "-fdebug-compilation-dir=",
 	                          "-nostdsysteminc",
 	                          "-nobuiltininc",
@@ -66,8 +69,6 @@ const char *const arguments[] = { "-triple",
 	                          "19",
 	                          "-fno-caret-diagnostics",
 	                          "-fgnuc-version=4.2.1",
-	                          "-vectorize-loops",
-	                          "-vectorize-slp",
 	                          "-std=gnu17",
 	                          "-x",
 	                          "c",
@@ -79,7 +80,7 @@ constexpr size_t object_limit = 64 << 20;
 /* Text is kept for lines below this only: `#line 2000000000` is as legal as it is useless. */
 constexpr unsigned listed_lines = 100000;
 
-/* Hands clang's messages over; positions are the ones that #line gives. */
+/* Hands clang's and LLVM's messages over; positions are the ones that #line gives. */
 class Reporter : public clang::DiagnosticConsumer
 {
 	amon_clang_job &job;
@@ -98,6 +99,40 @@ class Reporter : public clang::DiagnosticConsumer
 		}
 	}
 
+	static int severity(llvm::DiagnosticSeverity level)
+	{
+		return level == llvm::DS_Error ? 2 : level == llvm::DS_Warning ? 1 : 0;
+	}
+
+	void report(const clang::PresumedLoc &place, int severity, llvm::StringRef text)
+	{
+		if (place.isValid())
+			job.report(job.data, place.getFilename(), place.getLine(), place.getColumn(), severity,
+			           text.str().c_str());
+		else
+			job.report(job.data, job.name, 0, 0, severity, text.str().c_str());
+	}
+
+	/* Of assembler, clang kept the place in a number. */
+	static clang::PresumedLoc place_of(uint64_t cookie, const clang::SourceManager &sources)
+	{
+		return sources.getPresumedLoc(clang::SourceLocation::getFromRawEncoding(cookie));
+	}
+
+	void report(const llvm::DiagnosticInfoUnsupported &info)
+	{
+		llvm::DISubprogram *function = info.getFunction().getSubprogram();
+		std::string text = info.getMessage().str();
+		llvm::StringRef file = job.name;
+		unsigned line = 0, column = 0;
+
+		if (info.isLocationAvailable())
+			info.getLocation(file, line, column);
+		else if (function)
+			file = function->getFilename(), line = function->getLine();
+		job.report(job.data, file.str().c_str(), line, column, severity(info.getSeverity()), text.c_str());
+	}
+
       public:
 	explicit Reporter(amon_clang_job &job) : job(job)
 	{
@@ -112,11 +147,26 @@ class Reporter : public clang::DiagnosticConsumer
 		info.FormatDiagnostic(text);
 		if (info.hasSourceManager() && info.getLocation().isValid())
 			place = info.getSourceManager().getPresumedLoc(info.getLocation());
-		if (place.isValid())
-			job.report(job.data, place.getFilename(), place.getLine(), place.getColumn(), severity(level),
-			           text.c_str());
-		else
-			job.report(job.data, job.name, 0, 0, severity(level), text.c_str());
+		report(place, severity(level), text);
+	}
+
+	void handle(const llvm::DiagnosticInfo &info, const clang::SourceManager &sources)
+	{
+		std::string text;
+		llvm::raw_string_ostream stream(text);
+		llvm::DiagnosticPrinterRawOStream printer(stream);
+
+		NumErrors += info.getSeverity() == llvm::DS_Error;
+		if (auto *unsupported = llvm::dyn_cast<llvm::DiagnosticInfoUnsupported>(&info))
+			return report(*unsupported);
+		if (auto *parsed = llvm::dyn_cast<llvm::DiagnosticInfoSrcMgr>(&info))
+			return report(place_of(parsed->getLocCookie(), sources), severity(info.getSeverity()),
+			              parsed->getSMDiag().getMessage());
+		if (auto *assembler = llvm::dyn_cast<llvm::DiagnosticInfoInlineAsm>(&info))
+			return report(place_of(assembler->getLocCookie(), sources), severity(info.getSeverity()),
+			              assembler->getMsgStr().str());
+		info.print(printer);
+		report(clang::PresumedLoc(), severity(info.getSeverity()), text);
 	}
 };
 
@@ -213,9 +263,9 @@ class Listing
 };
 
 /* Runs before LLVM's passes: what must not reach the code generator as it is. */
-class Prepare : public llvm::PassInfoMixin<Prepare>
+class Prepare
 {
-	std::shared_ptr<const Listing> listing;
+	const Listing &listing;
 
 	/* Assembler directives can read files, and BPF's instructions have no full stop but in a local label. */
 	static bool harmless(llvm::StringRef assembler)
@@ -261,16 +311,18 @@ class Prepare : public llvm::PassInfoMixin<Prepare>
 		llvm::DIFile *&listed = files[file];
 		if (!listed)
 			listed = llvm::DIFile::get(scope->getContext(), file->getFilename(), file->getDirectory(),
-			                           std::nullopt, listing->text(file->getFilename()));
+			                           std::nullopt, listing.text(file->getFilename()));
 		scope->replaceOperandWith(0, listed);
 	}
 
 	/*
-	 * BTF is made of types, functions and lines. Where variables live is for DWARF, which is dropped in the end:
-	 * without it the passes have a third less to do.
+	 * BTF is made of types, functions and lines, and names everything that the loader and the verifier want to
+	 * know. Where variables live is for DWARF: without it the passes have a third less to do. And LLVM leaves DWARF
+	 * itself out of modules that have another format and no version of it.
 	 */
-	static void forget_variables(llvm::Module &module)
+	static void forget_dwarf(llvm::Module &module)
 	{
+		module.addModuleFlag(llvm::Module::Warning, "CodeView", 1);
 		for (llvm::Function &function : module)
 			for (llvm::Instruction &instruction :
 			     llvm::make_early_inc_range(llvm::instructions(function))) {
@@ -294,16 +346,89 @@ class Prepare : public llvm::PassInfoMixin<Prepare>
 	}
 
       public:
-	explicit Prepare(std::shared_ptr<const Listing> listing) : listing(std::move(listing))
+	explicit Prepare(const Listing &listing) : listing(listing)
 	{
 	}
 
-	llvm::PreservedAnalyses run(llvm::Module &module, llvm::ModuleAnalysisManager &) const
+	void run(llvm::Module &module) const
 	{
 		check_assembler(module);
-		forget_variables(module);
+		forget_dwarf(module);
 		attach_listing(module);
-		return llvm::PreservedAnalyses::none();
+	}
+};
+
+/*
+ * What is worth its time for such C, in LLVM's words. Most of it is small functions that are inlined everywhere: they
+ * are made smaller first. Jump threading is for the verifier, which follows fewer paths for it. No loop is unrolled.
+ */
+constexpr llvm::StringLiteral before_inlining =
+        "globalopt,function(lower-expect,sroa<modify-cfg>,early-cse,simplifycfg)";
+constexpr llvm::StringLiteral after_inlining = "function(sroa<modify-cfg>,early-cse<memssa>,jump-threading,simplifycfg,"
+                                               "instcombine<no-verify-fixpoint>,early-cse<memssa>)";
+
+/* From LLVM's IR to the object. Messages go to the context's handler. */
+class Backend
+{
+	const llvm::OptimizationLevel level = llvm::OptimizationLevel::O2;
+	llvm::Module &module;
+	std::unique_ptr<llvm::TargetMachine> target;
+
+	static void add(llvm::PassBuilder &builder, llvm::ModulePassManager &passes, llvm::StringRef text)
+	{
+		llvm::cantFail(builder.parsePassPipeline(passes, text));
+	}
+
+	/* Those that BPF adds for the verifier included. */
+	llvm::ModulePassManager pipeline(llvm::PassBuilder &builder) const
+	{
+		llvm::ModulePassManager passes;
+		llvm::FunctionPassManager late;
+
+		builder.invokePipelineStartEPCallbacks(passes, level);
+		add(builder, passes, before_inlining);
+		builder.invokePipelineEarlySimplificationEPCallbacks(passes, level);
+		passes.addPass(llvm::AlwaysInlinerPass(false));
+		add(builder, passes, after_inlining);
+		builder.invokePeepholeEPCallbacks(late, level);
+		builder.invokeScalarOptimizerLateEPCallbacks(late, level);
+		passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(late)));
+		return passes;
+	}
+
+      public:
+	explicit Backend(llvm::Module &module) : module(module)
+	{
+		std::string error;
+		const llvm::Target *bpf = llvm::TargetRegistry::lookupTarget(module.getTargetTriple(), error);
+
+		target.reset(
+		        bpf->createTargetMachine(module.getTargetTriple(), processor, "", {}, llvm::Reloc::Static));
+	}
+
+	void optimize()
+	{
+		llvm::LoopAnalysisManager loops;
+		llvm::FunctionAnalysisManager functions;
+		llvm::CGSCCAnalysisManager calls;
+		llvm::ModuleAnalysisManager modules;
+		llvm::PassBuilder builder(target.get());
+
+		builder.registerModuleAnalyses(modules);
+		builder.registerCGSCCAnalyses(calls);
+		builder.registerFunctionAnalyses(functions);
+		builder.registerLoopAnalyses(loops);
+		builder.crossRegisterProxies(loops, functions, calls, modules);
+		pipeline(builder).run(module, modules);
+	}
+
+	void generate(llvm::raw_pwrite_stream &to)
+	{
+		llvm::legacy::PassManager passes;
+
+		if (target->addPassesToEmitFile(passes, to, nullptr, llvm::CodeGenFileType::ObjectFile))
+			llvm::report_fatal_error("LLVM cannot write BPF objects", false);
+		passes.run(module);
 	}
 };
 
@@ -316,50 +441,48 @@ class Compilation
 	llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files; /* all that there are: the one text */
 	llvm::SmallVector<char, 0> object;
 	llvm::LLVMContext context;
-	clang::EmitObjAction action;
+	clang::EmitLLVMOnlyAction action;
 	clang::CompilerInstance clang;
 
 	bool configure()
 	{
 		clang::CompilerInvocation &invocation = clang.getInvocation();
-		auto listing = std::make_shared<const Listing>(job.name, text);
-
 		clang.createDiagnostics(&reporter, false);
 		if (!clang::CompilerInvocation::CreateFromArgs(invocation, arguments, clang.getDiagnostics()))
 			return false;
 		invocation.getFrontendOpts().Inputs = { { job.name, clang::Language::C } };
 		invocation.getCodeGenOpts().MainFileName = job.name;
-		invocation.getCodeGenOpts().PassBuilderCallbacks.push_back([listing](llvm::PassBuilder &builder) {
-			builder.registerPipelineStartEPCallback(
-			        [listing](llvm::ModulePassManager &passes, auto) { passes.addPass(Prepare(listing)); });
-		});
 		clang.createDiagnostics(&reporter, false); /* again, with the options for warnings */
 		clang.createFileManager(files);
-		clang.setOutputStream(std::make_unique<ObjectStream>(object));
 		return true;
 	}
 
-	/* BTF names everything that the loader and the verifier want to know. */
-	llvm::Error strip(llvm::SmallVectorImpl<char> &stripped)
+	static void hear(const llvm::DiagnosticInfo *info, void *data)
 	{
-		llvm::MemoryBufferRef bytes(llvm::StringRef(object.data(), object.size()), job.name);
-		auto file = llvm::object::ObjectFile::createELFObjectFile(bytes);
-		llvm::objcopy::ConfigManager config;
-		llvm::raw_svector_ostream stream(stripped);
+		auto *compilation = static_cast<Compilation *>(data);
 
-		if (!file)
-			return file.takeError();
-		config.Common.StripDebug = true;
-		return llvm::objcopy::executeObjcopyOnBinary(config, **file, stream);
+		compilation->reporter.handle(*info, compilation->clang.getSourceManager());
 	}
 
-	void hand_over(llvm::ArrayRef<char> bytes)
+	void generate(llvm::Module &module)
 	{
-		job.object = malloc(bytes.size());
+		ObjectStream stream(object);
+		Backend backend(module);
+
+		Prepare(Listing(job.name, text)).run(module);
+		if (reporter.getNumErrors())
+			return;
+		backend.optimize();
+		backend.generate(stream);
+	}
+
+	void hand_over()
+	{
+		job.object = malloc(object.size());
 		if (!job.object)
 			llvm::report_fatal_error("out of memory", false);
-		memcpy(job.object, bytes.data(), bytes.size());
-		job.object_size = bytes.size();
+		memcpy(job.object, object.data(), object.size());
+		job.object_size = object.size();
 	}
 
       public:
@@ -372,13 +495,15 @@ class Compilation
 
 	void run()
 	{
-		llvm::SmallVector<char, 0> stripped;
+		std::unique_ptr<llvm::Module> module;
 
 		if (!configure() || !clang.ExecuteAction(action) || reporter.getNumErrors())
 			return;
-		if (llvm::Error error = strip(stripped))
-			llvm::report_fatal_error(std::move(error), false);
-		hand_over(stripped);
+		module = action.takeModule();
+		context.setDiagnosticHandlerCallBack(hear, this, true);
+		generate(*module);
+		if (!reporter.getNumErrors())
+			hand_over();
 	}
 };
 

@@ -39,6 +39,8 @@ uint32_t amon_kernel_verified_instructions(int program);
 /** Waits until no program that was running at the call runs any more: it cannot see what was replaced before. 0 or
  * -errno. */
 int amon_kernel_grace_period(void);
+/** The first CPU that this process may run on. */
+int amon_kernel_first_cpu(void);
 /** A number for this process's network namespace that no other has or will have; 0 where the kernel does not tell. */
 uint64_t amon_kernel_netns(void);
 /** Mounts bpffs at /sys/fs/bpf where it is not mounted. 0 or -errno. */

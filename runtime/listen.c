@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIBBPF        "libbpf: "
 #define LOG_BEGINS    "-- BEGIN PROG LOAD LOG --\n"
 #define LOG_ENDS      "-- END PROG LOAD LOG --"
 #define KERNEL_BEGINS "Kernel error message: "
@@ -15,6 +16,7 @@ static _Thread_local struct {
 	char *log;
 } heard;
 
+/* With the line before it, which names the program. */
 static void keep_log(char *begin)
 {
 	char *end = strstr(begin, LOG_ENDS), *log;
@@ -34,14 +36,14 @@ static void keep_line(char line[static 512], const char *text)
 
 static void keep(enum libbpf_print_level level, char *text)
 {
-	char *log = strstr(text, LOG_BEGINS);
+	char *said = strncmp(text, LIBBPF, strlen(LIBBPF)) ? text : text + strlen(LIBBPF);
 
-	if (log)
-		keep_log(log + strlen(LOG_BEGINS));
+	if (strstr(text, LOG_BEGINS))
+		keep_log(said);
 	else if (strstr(text, KERNEL_BEGINS))
 		keep_line(heard.kernel, strstr(text, KERNEL_BEGINS) + strlen(KERNEL_BEGINS));
 	else if (level == LIBBPF_WARN && !strstr(text, "failed to load object"))
-		keep_line(heard.warning, strncmp(text, "libbpf: ", 8) ? text : text + 8);
+		keep_line(heard.warning, said);
 }
 
 /* Most of what libbpf says is of no use: only a warning, or a log that was asked for, is worth its formatting. */

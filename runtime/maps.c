@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cleanup.h"
 
@@ -22,6 +23,8 @@ static void add_section(struct amon_maps *maps, const struct amon_export_section
 		const struct amon_export_table *table = &section->tables[i];
 
 		add(maps, table->map, table->twice);
+		if (table->spill_map)
+			add(maps, table->spill_map, table->twice);
 		if (table->other_map)
 			add(maps, table->other_map, table->twice);
 	}
@@ -32,7 +35,7 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps)
 	size_t room = 1;
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
-		room += exports->sections[i].part_count + 2 * exports->sections[i].table_count;
+		room += exports->sections[i].part_count + 3 * exports->sections[i].table_count;
 	*maps = (struct amon_maps){ calloc(room, sizeof(*maps->maps)), 0 };
 	if (!maps->maps)
 		return -ENOMEM;
@@ -44,13 +47,16 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps)
 void amon_maps_close(struct amon_maps *maps)
 {
 	for (uint32_t i = 0; i < maps->count; i++)
-		for (int clone = 0; clone < AMON_CLONES; clone++)
+		for (int clone = 0; clone < AMON_CLONES; clone++) {
+			if (maps->maps[i].memory[clone])
+				munmap(maps->maps[i].memory[clone], maps->maps[i].memory_size);
 			amon_close(&maps->maps[i].fds[clone]);
+		}
 	free(maps->maps);
 	*maps = (struct amon_maps){ NULL, 0 };
 }
 
-static struct amon_map *find(const struct amon_maps *maps, const char *name)
+struct amon_map *amon_maps_entry(const struct amon_maps *maps, const char *name)
 {
 	for (uint32_t i = 0; i < maps->count; i++)
 		if (!strcmp(maps->maps[i].name, name))
@@ -60,7 +66,7 @@ static struct amon_map *find(const struct amon_maps *maps, const char *name)
 
 int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone)
 {
-	const struct amon_map *map = find(maps, name);
+	const struct amon_map *map = amon_maps_entry(maps, name);
 	int fd = map ? map->fds[map->twice ? clone : 0] : -1;
 
 	return fd < 0 ? -ENOENT : fd;
@@ -68,14 +74,14 @@ int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int 
 
 bool amon_maps_skips(const struct amon_maps *maps, const char *name)
 {
-	const struct amon_map *map = find(maps, name);
+	const struct amon_map *map = amon_maps_entry(maps, name);
 
 	return map && map->skipped;
 }
 
 uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone)
 {
-	struct amon_map *map = find(maps, name);
+	struct amon_map *map = amon_maps_entry(maps, name);
 
 	return map ? &map->read[map->twice ? clone : 0] : NULL;
 }

@@ -14,8 +14,10 @@
 struct amon_map {
 	const char *name; /* the export table's */
 	bool twice;
-	bool skipped;               /* a reading leaves it out */
-	int fds[AMON_CLONES];       /* owned; -1: none. Of a shared map the first alone */
+	bool skipped;              /* a reading leaves it out */
+	int fds[AMON_CLONES];      /* owned; -1: none. Of a shared map the first alone */
+	void *memory[AMON_CLONES]; /* of rows that CPUs own, once they were read: mapped */
+	size_t memory_size;
 	uint64_t read[AMON_CLONES]; /* of events: how far they were read, and so may be taken */
 };
 
@@ -30,6 +32,8 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps);
 void amon_maps_close(struct amon_maps *maps);
 /** A clone's map by its name; a descriptor (borrowed), or -ENOENT. */
 int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int clone);
+/** The same with all that is known of it; NULL for no such map. */
+struct amon_map *amon_maps_entry(const struct amon_maps *maps, const char *name);
 bool amon_maps_skips(const struct amon_maps *maps, const char *name);
 /** Where it is noted how far a clone's events were read; NULL for no such map. */
 uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone);

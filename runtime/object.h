@@ -5,8 +5,9 @@
 #include <stddef.h>
 
 /*
- * Sections of amon's own inside a BPF object (.amon.exports, .amon.spec, .amon.source), so that a compiled probe is one
- * file. They are not loaded; libbpf and other tools skip them. Bytes come from anywhere, so each offset is checked.
+ * Sections of amon's own inside a BPF object (.amon.exports, .amon.spec, .amon.source, .amon.lines), so that a compiled
+ * probe is one file. They are not loaded; libbpf and other tools skip them. Bytes come from anywhere, so each offset is
+ * checked.
  */
 
 /**

@@ -8,11 +8,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "cleanup.h"
 #include "kernel.h"
 #include "listen.h"
+#include "own.h"
 #include "reader.h"
+#include "refusal.h"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
@@ -89,6 +92,16 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_frame_max", choice->frame_max);
 }
 
+/* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
+static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	size_t size = 0;
+	unsigned char *seed = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
+
+	if (seed && getrandom(seed, size, 0) != (ssize_t)size)
+		memset(seed, 0x9e, size);
+}
+
 /* Programs */
 
 static bool section_needs(const struct amon_loaded *loaded, const struct amon_export_section *section,
@@ -138,61 +151,18 @@ static void note_programs(const struct amon_loaded *loaded, struct amon_clone *c
 
 /* A verifier's refusal */
 
-struct line {
-	const char *text;
-	int length;
-};
-
-static struct line line_before(const char *log, const char *end)
-{
-	const char *begin = end;
-
-	while (begin > log && begin[-1] != '\n')
-		begin--;
-	return (struct line){ begin, (int)(end - begin) };
-}
-
-static bool begins(struct line line, const char *prefix)
-{
-	return (size_t)line.length >= strlen(prefix) && strncmp(line.text, prefix, strlen(prefix)) == 0;
-}
-
-/* The last line of the log that `wanted` wants; its text is NULL where there is none. */
-static struct line find_line(const char *log, bool (*wanted)(struct line line))
-{
-	for (const char *end = log + strlen(log);;) {
-		struct line line = line_before(log, end);
-		if (wanted(line))
-			return line;
-		if (line.text == log)
-			return (struct line){ 0 };
-		end = line.text - 1;
-	}
-}
-
-static bool is_reason(struct line line)
-{
-	return line.length && !begins(line, "processed ") && !begins(line, "verification time ") &&
-	       !begins(line, "stack depth ");
-}
-
-/* "; length = frame->length; @ flows.amon:12" */
-static bool is_source(struct line line)
-{
-	return begins(line, "; ");
-}
-
 static int refused_by_verifier(struct amon_failure *failure, int error)
 {
-	struct line reason = find_line(failure->log, is_reason), source = find_line(failure->log, is_source);
+	struct amon_refusal refusal;
+	const struct amon_refusal_note *note = refusal.notes;
 
-	if (!reason.text)
+	amon_refusal_read(failure->log, &refusal);
+	if (!refusal.reason[0])
 		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s", strerror(-error));
-	if (!source.text)
-		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %.*s", reason.length,
-		                 reason.text);
-	return amon_fail(failure, error, "the kernel's verifier refuses the probe: %.*s, at `%.*s`", reason.length,
-	                 reason.text, source.length - 2, source.text + 2);
+	if (!refusal.note_count)
+		return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s", refusal.reason);
+	return amon_fail(failure, error, "the kernel's verifier refuses the probe: %s, at `%.*s`", refusal.reason,
+	                 (int)note->length, note->text);
 }
 
 static int refused(struct amon_failure *failure, int error)
@@ -264,6 +234,38 @@ static int note_maps(const struct amon_loaded *loaded, struct amon_failure *fail
 	return 0;
 }
 
+/* Rows that CPUs own: as many as the machine and the table's size ask for. */
+static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	struct amon_own_shape shape = amon_own_shape(table, cpus, replay);
+	const uint32_t words[2] = { shape.slots - 1, shape.limit };
+	struct bpf_map *own = bpf_object__find_map_by_name(object, table->map);
+	struct bpf_map *spill = bpf_object__find_map_by_name(object, table->spill_map);
+	size_t size = 0;
+	unsigned char *constant = find_constant(object, table->shape, &size);
+	int error = own && spill && size == sizeof(words) ? 0 : -EINVAL;
+
+	if (!error)
+		memcpy(constant, words, sizeof(words));
+	if (!error)
+		error = bpf_map__set_value_size(own, shape.value_size);
+	if (!error)
+		error = bpf_map__set_max_entries(own, cpus);
+	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
+}
+
+int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
+{
+	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
+	int error = 0;
+
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
+			if (!exports->sections[i].tables[j].events)
+				error = shape_rows(object, &exports->sections[i].tables[j], cpus, replay);
+	return error;
+}
+
 /* A replay reads once a batch, so that no event may be lost before: the ring holds one for each of its packets. */
 #define REPLAY_PACKETS 16384
 
@@ -305,6 +307,10 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 	if (error)
 		return error;
 	set_constants(loaded, clone, &options->choice);
+	set_seed(loaded, clone);
+	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay);
+	if (error)
+		return not_a_probe(failure, "tables without shape", "");
 	if (loaded->replay)
 		error = widen_rings(loaded);
 	else if (clone != loaded->clones)

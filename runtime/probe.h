@@ -69,11 +69,14 @@ struct amon_load_options {
 
 /**
  * Opens and loads, once for each clone. Only programs that a hook of the export table needs are loaded. A verifier's
- * refusal gives its last lines with the C line in failure->message and the whole log in failure->log. Returns 0,
- * -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
+ * refusal gives its reason with the C line in failure->message and the whole log in failure->log (refusal.h reads it).
+ * Returns 0, -EPERM, -ENOMEM, -EINVAL (not such an object), or what the kernel said.
  */
 int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
                     const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
+/** Gives the maps of an object that is open the sizes that this machine asks for. 0, or -EINVAL: it is not the export
+ * table's. */
+int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay);
 void amon_probe_unload(struct amon_loaded *loaded);
 static inline void amon_probe_cleanup(struct amon_loaded **loaded)
 {

@@ -38,7 +38,7 @@ static uint64_t now(clockid_t clock)
 
 /* --- memory that is shared */
 
-static uint32_t baseline_size(const struct amon_exports *exports)
+uint32_t amon_baseline_size(const struct amon_exports *exports)
 {
 	uint32_t size = 0;
 	bool needed = false;
@@ -74,7 +74,7 @@ static int cannot_share(struct amon_failure *failure, int error)
 int amon_reader_open(const struct amon_exports *exports, int control, int baseline, bool announces,
                      struct amon_reader *reader, struct amon_failure *failure)
 {
-	uint32_t size = baseline_size(exports);
+	uint32_t size = amon_baseline_size(exports);
 	int cpus = libbpf_num_possible_cpus(), error;
 
 	*reader = (struct amon_reader){ .exports = exports,
@@ -97,7 +97,7 @@ int amon_reader_open(const struct amon_exports *exports, int control, int baseli
 
 static int make_baseline(const struct amon_exports *exports)
 {
-	uint32_t size = baseline_size(exports);
+	uint32_t size = amon_baseline_size(exports);
 
 	return size ? bpf_map_create(BPF_MAP_TYPE_ARRAY, "amon_baseline", 4, size, 2, NULL) : -1;
 }
@@ -277,7 +277,7 @@ static int subtract_baseline(struct amon_reader *reader, uint64_t sequence, stru
                              struct amon_failure *failure)
 {
 	uint32_t slot = sequence & 1;
-	AMON_FREES uint8_t *baseline = malloc(baseline_size(reader->exports));
+	AMON_FREES uint8_t *baseline = malloc(amon_baseline_size(reader->exports));
 	int error = baseline ? bpf_map_lookup_elem(reader->baseline, &slot, baseline) : -ENOMEM;
 
 	if (error)

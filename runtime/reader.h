@@ -36,6 +36,8 @@ struct amon_reader {
 	struct amon_collected *gathered; /* in a replay: the events of the window so far */
 };
 
+/** Bytes of all sections' records, which a reader keeps where some totals are not reset; 0: it keeps none. */
+uint32_t amon_baseline_size(const struct amon_exports *exports);
 /**
  * Makes the memory that readers and programs share, for a probe whose maps are still to be opened; the first window has
  * number 1. 0 or -errno.

@@ -5,6 +5,7 @@
 
 #include "capture.h"
 #include "feeder.h"
+#include "kernel.h"
 #include "reader.h"
 #include "replay.h"
 
@@ -160,11 +161,10 @@ static int run_on_one_cpu(struct replay *replay)
 {
 	cpu_set_t before, one;
 	bool pinned = sched_getaffinity(0, sizeof(before), &before) == 0;
-	int error, cpu = sched_getcpu();
+	int error;
 
 	CPU_ZERO(&one);
-	if (cpu >= 0)
-		CPU_SET(cpu, &one);
+	CPU_SET(amon_kernel_first_cpu(), &one);
 	pinned = pinned && sched_setaffinity(0, sizeof(one), &one) == 0;
 	error = run(replay);
 	if (pinned)

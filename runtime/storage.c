@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage.h"
 #include "kernel.h"
+#include "own.h"
 #include "ring.h"
 
 #include <bpf/bpf.h>
@@ -265,9 +266,10 @@ static struct map record_map(const char *name, uint32_t record_size)
 	return (struct map){ .name = name, .key_size = sizeof(uint32_t), .value_size = record_size };
 }
 
+/* Of the rows that spilled. */
 static struct map rows_map(const struct amon_export_table *table)
 {
-	return (struct map){ .name = table->map, .key_size = table->key_size, .value_size = table->record_size };
+	return (struct map){ .name = table->spill_map, .key_size = table->key_size, .value_size = table->record_size };
 }
 
 static int read_map(const struct reading *reading, struct map map, visit_entry *visit, void *data)
@@ -414,9 +416,54 @@ static int take_events(const struct reading *reading, const struct amon_export_t
 	             : 0;
 }
 
+/* --- rows that CPUs own */
+
+static int visit_own(const void *key, const void *record, void *data)
+{
+	const struct table_reading *reading = data;
+
+	return amon_collected_add(reading->table, reading->rows, key, record);
+}
+
+static struct amon_map *open_own(const struct reading *reading, const struct amon_export_table *table,
+                                 unsigned int *clone)
+{
+	struct amon_map *map = amon_maps_entry(reading->maps, table->map);
+
+	*clone = table->twice ? reading->clone : 0;
+	if (map && map->fds[*clone] >= 0)
+		return map;
+	amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
+	return NULL;
+}
+
+static int read_own(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	unsigned int clone;
+	struct amon_map *map = open_own(reading, table, &clone);
+	int error = map ? amon_own_read(table, map, clone, visit_own, data) : -EINVAL;
+
+	return error && map ? amon_fail(reading->failure, error, "cannot read map %s: %s", table->map, strerror(-error))
+	                    : error;
+}
+
+static int reset_own(const struct reading *reading, const struct amon_export_table *table)
+{
+	unsigned int clone;
+	struct amon_map *map = open_own(reading, table, &clone);
+	int error = map ? amon_own_reset(table, map, clone) : -EINVAL;
+
+	return error && map
+	               ? amon_fail(reading->failure, error, "cannot empty map %s: %s", table->map, strerror(-error))
+	               : error;
+}
+
 static int read_rows(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
 {
-	int error = read_map(reading, rows_map(table), visit_row, data);
+	int error = read_own(reading, table, data);
+
+	if (!error)
+		error = read_map(reading, rows_map(table), visit_row, data);
 
 	if (!error && table->other_map)
 		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, data);
@@ -543,7 +590,9 @@ static int reset_table(const struct reading *reading, const struct amon_export_t
 
 	if (table->events)
 		return take_events(reading, table);
-	error = reset_map(reading, rows_map(table));
+	error = reset_own(reading, table);
+	if (!error)
+		error = reset_map(reading, rows_map(table));
 	if (!error && table->other_map)
 		error = reset_map(reading, record_map(table->other_map, table->record_size));
 	return error;

@@ -49,6 +49,8 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 /** The same for a section's record, whose ledger adds too. */
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from);
 
+/** Only what a reset empties, the ledgers of its tables included: two reads of it add up. */
+void amon_merge_reset(const struct amon_export_section *section, void *into, const void *from);
 /** Adds all counts to others of the same export table; to be sorted then. 0 or -ENOMEM. */
 int amon_collected_merge(const struct amon_exports *exports, struct amon_collected *into,
                          const struct amon_collected *from);

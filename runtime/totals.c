@@ -11,7 +11,7 @@
 
 struct amon_totals {
 	struct amon_arena *arena;
-	/* As the windows', but no row is left out, and behind each record stands the end of its row's last window. */
+	/* As the reads', but no row is left out, and behind each record stands when its row was last exported. */
 	struct amon_exports exports;
 	struct amon_collected *collected;
 	void ***rests; /* [section][table]: a record; NULL: nothing was left out yet */
@@ -80,18 +80,18 @@ static void rows_free(struct amon_collected_table *rows)
 	free(rows->records);
 }
 
-/* The rows of a window, each with its end. */
-static int gather(const struct amon_export_table *table, const struct amon_table_rows *window, uint64_t end,
+/* The rows of a read, each with its end. */
+static int gather(const struct amon_export_table *table, const struct amon_table_rows *read, uint64_t end,
                   struct amon_collected_table *into)
 {
 	uint8_t *record = malloc(table->record_size);
 	uint64_t place = 0;
 	int error = record ? 0 : -ENOMEM;
 
-	while (!error && amon_rows_next(window, &place)) {
-		memcpy(record, amon_row_record(window), table->record_size - sizeof(end));
+	while (!error && amon_rows_next(read, &place)) {
+		memcpy(record, amon_row_record(read), table->record_size - sizeof(end));
 		memcpy(record + table->record_size - sizeof(end), &end, sizeof(end));
-		error = amon_collected_add(table, into, amon_row_key(window), record);
+		error = amon_collected_add(table, into, amon_row_key(read), record);
 	}
 	free(record);
 	return error ? error : amon_collected_sort(table, into);
@@ -132,14 +132,16 @@ static int merge_rows(const struct amon_export_table *table, const struct amon_c
 	return error;
 }
 
-static int add_rows(const struct amon_export_table *table, const struct amon_table_rows *window, uint64_t end,
+/* Of a table whose rows are totals already, only those of this read are left. */
+static int add_rows(const struct amon_export_table *table, const struct amon_table_rows *read, uint64_t end,
                     struct amon_collected_table *into)
 {
+	static const struct amon_collected_table none;
 	struct amon_collected_table fresh = { 0 }, merged = { 0 };
-	int error = gather(table, window, end, &fresh);
+	int error = gather(table, read, end, &fresh);
 
 	if (!error)
-		error = merge_rows(table, into, &fresh, end, &merged);
+		error = merge_rows(table, table->reset ? into : &none, &fresh, end, &merged);
 	rows_free(&fresh);
 	if (error) {
 		rows_free(&merged);
@@ -151,50 +153,88 @@ static int add_rows(const struct amon_export_table *table, const struct amon_tab
 	return 0;
 }
 
-/* --- windows */
+/* --- reads */
 
-static int add_table(struct amon_totals *totals, const struct amon_document *window, uint32_t section, uint32_t index)
+static void add_rest(struct amon_totals *totals, const struct amon_export_table *table, void **rest, const void *record)
 {
-	const struct amon_export_table *table = &totals->exports.sections[section].tables[index];
-	const struct amon_table_rows *rows = &window->sections[section].tables[index];
-	struct amon_collected_table *into = &totals->collected->sections[section].tables[index];
-	void **rest = &totals->rests[section][index];
-
-	if (rows->other_record)
-		amon_merge_columns(table->columns, table->column_count, into->other, rows->other_record);
-	if (rows->rest_record && !*rest)
+	if (!record)
+		return;
+	if (!*rest)
 		*rest = amon_arena_alloc(totals->arena, table->record_size);
-	if (rows->rest_record)
-		amon_merge_columns(table->columns, table->column_count, *rest, rows->rest_record);
-	return add_rows(table, rows, window->window.end, into);
+	amon_merge_columns(table->columns, table->column_count, *rest, record);
 }
 
-static int renew_document(struct amon_totals *totals, const struct amon_document *window)
+static int add_table(struct amon_totals *totals, const struct amon_document *read, uint32_t section, uint32_t index)
 {
+	const struct amon_export_table *table = &totals->exports.sections[section].tables[index];
+	const struct amon_table_rows *rows = &read->sections[section].tables[index];
+	struct amon_collected_table *into = &totals->collected->sections[section].tables[index];
+
+	if (table->events)
+		return 0;
+	if (!table->reset && into->other)
+		memset(into->other, 0, table->record_size);
+	if (rows->other_record)
+		amon_merge_columns(table->columns, table->column_count, into->other, rows->other_record);
+	if (table->reset)
+		add_rest(totals, table, &totals->rests[section][index], rows->rest_record);
+	return add_rows(table, rows, read->window.end, into);
+}
+
+/* The read's record, to which the totals before are added where it is none. */
+static int add_record(const struct amon_export_section *section, const void *read, uint8_t **totals)
+{
+	uint8_t *fresh = malloc(section->record_size);
+
+	if (!fresh)
+		return -ENOMEM;
+	memcpy(fresh, read, section->record_size);
+	amon_merge_reset(section, fresh, *totals);
+	free(*totals);
+	*totals = fresh;
+	return 0;
+}
+
+static int add_section(struct amon_totals *totals, const struct amon_document *read, uint32_t index)
+{
+	const struct amon_export_section *section = &totals->exports.sections[index];
+	int error = add_record(section, read->sections[index].record, &totals->collected->sections[index].record);
+
+	for (uint32_t i = 0; !error && i < section->table_count; i++)
+		error = add_table(totals, read, index, i);
+	return error;
+}
+
+static void set_rests(struct amon_totals *totals, struct amon_document *document)
+{
+	for (uint32_t s = 0; s < totals->exports.section_count; s++)
+		for (uint32_t t = 0; t < totals->exports.sections[s].table_count; t++)
+			if (totals->rests[s][t])
+				amon_rows_set_rest(&document->sections[s].tables[t], totals->rests[s][t]);
+}
+
+static int renew_document(struct amon_totals *totals, const struct amon_document *read)
+{
+	struct amon_document *document;
 	int error;
 
 	amon_document_free(totals->document);
 	totals->document = NULL;
-	error = amon_document(&totals->exports, totals->collected, &window->window, &totals->document);
-	for (uint32_t s = 0; !error && s < totals->exports.section_count; s++)
-		for (uint32_t t = 0; t < totals->exports.sections[s].table_count; t++)
-			if (totals->rests[s][t])
-				amon_rows_set_rest(&totals->document->sections[s].tables[t], totals->rests[s][t]);
-	return error;
+	error = amon_document(&totals->exports, totals->collected, &read->window, &document);
+	if (error)
+		return error;
+	set_rests(totals, document);
+	totals->document = document;
+	return 0;
 }
 
-int amon_totals_add(struct amon_totals *totals, const struct amon_document *window)
+int amon_totals_add(struct amon_totals *totals, const struct amon_document *read)
 {
 	int error = 0;
 
-	for (uint32_t s = 0; s < totals->exports.section_count; s++) {
-		const struct amon_export_section *section = &totals->exports.sections[s];
-
-		amon_merge_section(section, totals->collected->sections[s].record, window->sections[s].record);
-		for (uint32_t t = 0; !error && t < section->table_count; t++)
-			error = add_table(totals, window, s, t);
-	}
-	return error ? error : renew_document(totals, window);
+	for (uint32_t i = 0; !error && i < totals->exports.section_count; i++)
+		error = add_section(totals, read, i);
+	return error ? error : renew_document(totals, read);
 }
 
 const struct amon_document *amon_totals_document(const struct amon_totals *totals)

@@ -82,13 +82,14 @@ for target in tests/fuzz/fuzz_*.c; do
 done
 suite "command line" tests/cli/run.py build/amonc
 suite "documentation" tests/docs/run.py build/amonc
+suite "interpreter" tests/differential/test_interpreter.py
 if [ "${AMON_NO_BPF:-}" = 1 ]; then
 	echo "AMON_NO_BPF=1: kernel tests are skipped"
 	skipped=$((skipped + 1))
 else
 	suite "examples" tests/examples/run.py build/amonc
 	suite "formats" tests/formats/run.py build/amonc
-	suite "differential" tests/differential/run.py build/amonc --random 8
+	suite "differential" tests/differential/run.py build/amonc --random 8 --memory 8
 	suite "fields against tshark" tests/tools/fields.sh build/amonc
 	suite "live, between namespaces" tests/kernel/live.py build/amonc
 	suite "large specs" tests/kernel/scale.py build/amonc

@@ -54,7 +54,7 @@ static struct line row_line(const struct grid *grid)
 	};
 }
 
-/* Rows move into and out of `rest`, so that only one of a whole window says how fast it grows. */
+/* Rows move into and out of `rest`, so that only one that is reset says how fast it grows. */
 static struct line rest_line(const struct grid *grid, const char *label)
 {
 	return (struct line){
@@ -249,7 +249,7 @@ void page_put_table(const struct page *page, uint32_t section, uint32_t table)
 	fprintf(page->to, ": %" PRIu64 " %s\n", rows->row_count, rows->row_count == 1 ? "row" : "rows");
 	if (!rows->row_count && !rows->rest && !rows->other)
 		return;
-	if (page->live)
+	if (page->live && !rows->table->reset)
 		grid.earlier = amon_live_table(page->live, section, table);
 	grid.lanes = calloc(rows->table->column_count, 2 * sizeof(*grid.lanes));
 	if (!grid.lanes)

@@ -17,7 +17,7 @@
 struct amon_live {
 	unsigned int width, height;
 	unsigned int lines;             /* of the page that stands there */
-	struct amon_collected *earlier; /* totals of the read before; NULL at first, and where reads are windows */
+	struct amon_collected *earlier; /* the read before; NULL at first, and where all is reset */
 	uint64_t earlier_end;
 	uint64_t time; /* nanoseconds that rates are over */
 };
@@ -49,7 +49,9 @@ unsigned int amon_live_height(const struct amon_live *live)
 
 void amon_live_begin(struct amon_live *live, const struct amon_document *document)
 {
-	live->time = document->window.end - (live->earlier ? live->earlier_end : document->window.start);
+	uint64_t start = document->window.start;
+
+	live->time = document->window.end - (live->earlier_end > start ? live->earlier_end : start);
 }
 
 const void *amon_live_section(const struct amon_live *live, uint32_t section)
@@ -149,12 +151,31 @@ static void put_page(struct amon_live *live, const char *text, FILE *to)
 	fputs(CLEAR_BELOW, to);
 }
 
+static bool section_resets(const struct amon_export_section *section)
+{
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (section->columns[i].kind == AMON_COLUMN_METRIC && !section->columns[i].reset)
+			return false;
+	for (uint32_t i = 0; i < section->table_count; i++)
+		if (!section->tables[i].reset)
+			return false;
+	return true;
+}
+
+static bool all_resets(const struct amon_exports *exports)
+{
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		if (!section_resets(&exports->sections[i]))
+			return false;
+	return true;
+}
+
 static int keep(struct amon_live *live, const struct amon_document *document)
 {
 	struct amon_collected *copy = NULL;
 	int error = 0;
 
-	if (!document->exports->window)
+	if (!all_resets(document->exports))
 		error = amon_collected_copy(document->exports, document->collected, &copy);
 	if (error)
 		return error;

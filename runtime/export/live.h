@@ -8,11 +8,11 @@
 
 /**
  * How fast a counter grows, a second: `record` less `earlier` (NULL: nothing), over the time since the read before, or
- * since the window's start where there was none or reads are windows. False where no time passed.
+ * since the window's start where there was none. False where no time passed.
  */
 bool amon_live_rate(const struct amon_live *live, const struct amon_export_column *column, const void *record,
                     const void *earlier, double *rate);
-/** The read before: of a section, a table; NULL where there was none, or reads are windows. */
+/** The read before: of a section, a table; NULL where there was none. It is nothing to what a read resets. */
 const void *amon_live_section(const struct amon_live *live, uint32_t section);
 const struct amon_collected_table *amon_live_table(const struct amon_live *live, uint32_t section, uint32_t table);
 /** The record of a key there; NULL for none. */

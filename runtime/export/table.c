@@ -94,7 +94,7 @@ static void put_metric(const struct page *page, const struct block *block, uint3
 		page_put_styled(page, DIM, column->unit);
 	}
 	if (page_has_rate(page, column)) {
-		page_rate_text(page, column, block->record, block->earlier, text);
+		page_rate_text(page, column, block->record, column->reset ? NULL : block->earlier, text);
 		fprintf(page->to, "  %s/s", text);
 	}
 	putc('\n', page->to);

@@ -200,6 +200,13 @@ def tests(table):
     ("two hooks of one direction", "ingress xdp, ingress tc { metric a = count(); }", "AT:1:14: error:", "twice", "AT:1:1: note:"),
     ("let in a circle", "let a = b; let b = a; metric c = sum(a);", "error:", "needs itself"),
     ("reserved word", "metric table = count();", "AT:1:8: error:", "reserved"),
+    ("reserved word, the metric's form", "metric table = count();", "AT:1:8: error: `table` is a reserved word", "write `metric NAME = "),
+    ("a metric without a name", "metric = count();", "AT:1:8: error: this `metric` has no name", "write `metric NAME = "),
+    ("a metric without a name and =", "metric count();", "AT:1:13: error: this `metric` has no name", "write `metric NAME = "),
+    ("a table without a name", "table { metric a = count(); }", "AT:1:7: error: this `table` has no name", "write `table NAME by"),
+    ("IPFIX: a typo", "metric a = count() ipfix packetDeltaCuont;", "AT:1:26: error: IPFIX has no element `packetDeltaCuont`", "did you mean `packetDeltaCount`?"),
+    ("IPFIX: letter case", "derive a = 5 ipfix octetdeltacount;", "IPFIX has no element `octetdeltacount`", "did you mean `octetDeltaCount`?"),
+    ("IPFIX: nothing like it", "metric a = count() ipfix zzzzzzzz;", "error: IPFIX has no element `zzzzzzzz`", "ENTERPRISE/NUMBER"),
     ("reserved name", "metric window = count();", "AT:1:8: error:", "`window`"),
     ("a protocol's name", "let tcp = 5; metric a = count();", "AT:1:5: error:", "`tcp`"),
     ("a table like a field", "table ip by ip.src { metric a = count(); }", "AT:1:7: error:", "`ip`"),
@@ -286,8 +293,11 @@ def later_command(command):
     wants(amonc(command, "x"), USAGE, f"`{command}`", "later version")
 
 
-@tests([(name,) * 2 for name in ("ipfix", "")])
-def no_such_format(name):
+FORMATS = ("table", "json", "jsonl", "csv", "xml", "openmetrics")
+
+
+@tests([(name,) * 2 for name in ("yaml", "CSV", "jso", "")])
+def no_format(name):
     wants(amonc("replay", "-f", name, "-e", COUNT, "x"), USAGE, f"`{name}`", "table, json, jsonl, csv, xml and openmetrics")
 
 
@@ -668,13 +678,15 @@ WRITERS = [
     ("emit", ["emit", "p.amon"], FAILED),
     ("explain", ["explain", "p.amon"], FAILED),
     ("explain, JSON", ["explain", "-f", "json", "p.amon"], FAILED),
+    ("explain, XSD", ["explain", "-f", "xsd", "p.amon"], FAILED),
+    ("explain, JSON Schema", ["explain", "-f", "json-schema", "p.amon"], FAILED),
     ("fields", ["fields"], FAILED),
     ("fields, JSON", ["fields", "-f", "json"], FAILED),
     ("build to standard output", ["build", "p.amon", "-o", "-"], FAILED),
     ("help", ["--help"], FAILED),
     ("version", ["--version"], FAILED),
     ("replay", ["replay", "p.amon", "basic.pcap"], FAILED),
-    ("replay, table", ["replay", "-f", "table", "p.amon", "basic.pcap"], FAILED),
+    *[(f"replay, {name}", ["replay", "-f", name, "p.amon", "basic.pcap"], FAILED) for name in FORMATS],
     ("replay, windows", ["replay", "windows.amon", "clock.pcap"], FAILED),
 ]
 
@@ -701,7 +713,11 @@ def unwritten_files():
     wants(amonc("emit", "p.amon", "-o", "no/such/dir"), FAILED, "no/such/dir: No such file")
     wants(amonc("build", "p.amon", "-o", "."), FAILED, "Is a directory")
     need(BPF, "BPF")
-    wants(amonc("replay", "p.amon", "basic.pcap", "-o", "/dev/full"), FAILED, "/dev/full: No space left on device")
+    for name in FORMATS:
+        wants(amonc("replay", "-f", name, "p.amon", "basic.pcap", "-o", "/dev/full"), FAILED, "/dev/full: No space left on device")
+    os.makedirs("full", exist_ok=True)
+    os.symlink("/dev/full", "full/ingress.csv")
+    wants(amonc("replay", "-f", "csv", "p.amon", "basic.pcap", "-o", "full/"), FAILED, "full/ingress.csv: No space left on device")
 
 
 @test
@@ -944,6 +960,56 @@ def replay_formats():
         wants(amonc("replay", "p.amon", capture(name)), DONE)
 
 
+@test
+def explained_schemas():
+    """Neither root nor clang is needed; tests/formats/run.py holds documents against them."""
+    write("e.amon", PROBE)
+    schema = json.loads(wants(amonc("explain", "-f", "json-schema", "e.amon", environment=[("AMON_MODULE", "/none")]), DONE).out)
+    same("a section", list(schema["properties"]["ingress"]["properties"]), ["hooks", "metrics", "ledger"])
+    wants(amonc("explain", "-f", "xsd", "e.amon"), DONE, out=("<xs:schema", 'name="packets"', "</xs:schema>"))
+    same("of the object", amonc("explain", "-f", "xsd", built(PROBE)).out, amonc("explain", "-f", "xsd", "e.amon").out)
+
+
+TABLES = """probe t { window 1s; ingress {
+    metric packets = count();
+    table hosts by net.src { metric packets = count(); }
+    table ports by tcp.dstport { metric packets = count(); }
+} }"""
+
+
+@test
+def replay_csv():
+    need(BPF, "BPF")
+    write("t.amon", TABLES), write("p.amon", PROBE), capture("basic")
+    one = wants(amonc("replay", "-f", "csv", "-e", "table t by net.src { " + COUNT + " }", "basic.pcap"), DONE).out.split("\r\n")
+    same("a table", one[0], "window.sequence,window.start,window.end,row.kind,net.src,packets")
+    same("metrics alone", wants(amonc("replay", "-f", "csv", "p.amon", "basic.pcap"), DONE).out.split("\r\n")[0],
+         "window.sequence,window.start,window.end,packets,bytes")
+    wants(amonc("replay", "-f", "csv", "t.amon", "basic.pcap"), USAGE, "csv is a file a table", "-o DIR/")
+    wants(amonc("replay", "-f", "csv", "-o", "out/", "t.amon", "basic.pcap"), DONE)
+    same("files", sorted(os.listdir("out")), ["ingress.csv", "ingress.hosts.csv", "ingress.ports.csv", "probe.ledger.csv"])
+    with open("out/ingress.csv") as file:
+        same("one head, three windows", len(file.read().splitlines()), 4)
+    wants(amonc("replay", "-f", "csv", "-o", "out/", "t.amon", "basic.pcap"), DONE)
+    wants(amonc("replay", "-f", "xml", "-o", "out/", "t.amon", "basic.pcap"), USAGE, "-o out/: xml is one file")
+    wants(amonc("replay", "-f", "csv", "-o", "no/such/", "t.amon", "basic.pcap"), FAILED, "no/such/: No such file")
+    wants(amonc("replay", "-f", "csv", "-o", "p.amon/", "t.amon", "basic.pcap"), FAILED, "p.amon/")
+
+
+@test
+def replay_openmetrics_file():
+    """The last exposition takes the file's place; nothing else is left."""
+    need(BPF, "BPF")
+    write("t.amon", TABLES), capture("basic"), write("out.prom", "old")
+    wants(amonc("replay", "-f", "openmetrics", "-o", "out.prom", "t.amon", "basic.pcap"), DONE)
+    with open("out.prom") as file:
+        text = file.read()
+    same("expositions", text.count("# EOF\n"), 1)
+    same("the sum of all windows", "amon_t_ingress_packets_total 30\n" in text, True)
+    same("left", os.path.exists("out.prom.new"), False)
+    wants(amonc("replay", "-f", "openmetrics", "-o", "no/such.prom", "t.amon", "basic.pcap"), FAILED, "no/such.prom: No such file")
+
+
 @tests([(name,) * 2 for name in ("basic", "sizes", "malformed", "random", "enterprise")])
 def replay_is_deterministic(name):
     need(BPF, "BPF")
@@ -1022,6 +1088,57 @@ def sealed(data):
     for byte in data[:start] + data[end:]:
         value = (value ^ byte) * 0x100000001B3 & (1 << 64) - 1
     return data[:start] + struct.pack("<Q", value) + data[end:]
+
+
+REFUSABLE = """# Both tables count packets.
+probe p {
+    ingress xdp {
+        metric square = stddev(frame.len);
+        table a by net.src { metric packets = count(); }
+        table b by k = ip.ttl / 2 where ip { metric packets = count(); }
+    }
+}
+"""
+
+
+def refused(behind, line, instead):
+    """An object whose first line of C that holds `line`, behind `behind`, does what the verifier does not allow."""
+    text = wants(amonc("emit", write("p.amon", REFUSABLE)), DONE).out
+    start = text.index(behind)
+    text = text[:start] + text[start:].replace(line, instead, 1)
+    subprocess.run(["clang-19", "-nostdinc", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-c", write("p.bpf.c", text), "-o", "bad.o"], check=True)
+    with open(built(REFUSABLE), "rb") as file:
+        good = file.read()
+    for name in "exports", "spec", "source", "lines", "seal":
+        start, end = section_at(good, b".amon." + name.encode())
+        subprocess.run(["llvm-objcopy-19", f"--add-section=.amon.{name}={write('section', good[start:end])}", "bad.o"], check=True)
+    with open("bad.o", "rb") as file:
+        return write("bad.o", sealed(file.read()))
+
+
+@tests([
+    ("a metric of the second table", "void count_ingress_b", "row->packets++;", "row->packets += ((__u64 *)row)[p->frame_len];",
+     "built.o.amon:6:46: error: the kernel's verifier refuses this: R", "memory access", "metric packets = count();", "^~~", "row->packets++;"),
+    ("a key", "void count_ingress_b", "key.k = ", "key.k = *(__u64 *)1000 + ",
+     "built.o.amon:6:24: error: the kernel's verifier refuses this: R", "k = ip.ttl / 2", "^~~", "key.k = "),
+    ("a helper that a metric calls", "void add_square(", "add_product(sum, square[0]", "add_product(sum + x, square[0]",
+     "built.o.amon:4:9: error: the kernel's verifier refuses this: ", "metric square", "^~~", "> ", "sum[0] += low;"),
+    ("the parser", "__u32 ipv4(", "size = (h->version_ihl & 15) * 4;", "size = ((__u32 *)h)[h->version_ihl * 1000];",
+     "amonc: error: the kernel's verifier refuses ipv4(): ", "fault of amon's, please report it", "size = "),
+    ("a limit", "void count_ingress_a", "row->packets++;",
+     "for (__u32 i = 1; i < 10000; i++)\n\t\tif (*(volatile __u64 *)&row->packets & i)\n\t\t\trow->packets--;",
+     "amonc: error: the kernel's verifier refuses the program amon_xdp: The sequence of "),
+])
+def refusal(behind, line, instead, *words):
+    need(BPF, "needs BPF")
+    result = wants(amonc("replay", refused(behind, line, instead), capture("basic")), REFUSED, *words, "amonc: -v shows the verifier's whole log", never=["processed "])
+    wants(amonc("run", "bad.o", "-i", "lo", "-n"), REFUSED, *words)
+    wants(amonc("deploy", "bad.o", "-i", "lo"), REFUSED, *words)
+    wants(amonc("explain", "bad.o"), REFUSED, *words, out=["maps", "not loaded here"])
+    same("the log under -v", "processed " in amonc("replay", "-v", "bad.o", "basic.pcap").err, True)
+    shown = re.findall(r"^  > +(\d+)  (.*)$", result.err, re.M)
+    lines = amonc("emit", "p.amon").out.split("\n")
+    same("the line of C", [lines[int(number) - 1] for number, _ in shown], [text for _, text in shown])
 
 
 def damaged(data, name="damaged.o"):
@@ -1178,6 +1295,60 @@ def interrupted(number, hook, target):
 
 
 @test
+def clocks():
+    """Two sections of one hook: the exact time, and the tick before it, at most 10 ms old at HZ=100."""
+    with network() as name:
+        live = Live(name, "-e", """ingress tc as exact { metric t = last(frame.time) where eth.type == 0x1234; }
+            ingress tc as ticks { clock coarse; metric t = last(frame.time) where eth.type == 0x1234; }""", "--interval", "1h")
+        send(name, 1)
+        status, out, _ = live.end(signal.SIGTERM)
+        exact, tick = (int(json.loads(out)[section]["metrics"]["t"][20:29]) for section in ("exact", "ticks"))
+    same("status", status, DONE)
+    same("the tick is earlier, and not by more than two", 0 < (exact - tick) % 10**9 < 20_000_000, True)
+
+
+KERNEL_TYPES = {"array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
+
+
+def kernel_maps(name, process):
+    """The maps that a process holds, or that its programs or a0's at XDP use: (type, key, value, entries, bytes), as the kernel tells."""
+    ids, programs = set(), {int(found) for found in re.findall(r"prog/xdp id (\d+)", shell(name, "ip link show a0").stdout)}
+    for fd in os.listdir(f"/proc/{process}/fdinfo"):
+        text = open(f"/proc/{process}/fdinfo/{fd}").read()
+        ids |= {int(found) for found in re.findall(r"^map_id:\s*(\d+)", text, re.M)}
+        programs |= {int(found) for found in re.findall(r"^prog_id:\s*(\d+)", text, re.M)}
+    show = lambda kind, number: json.loads(subprocess.run(["bpftool", "-j", kind, "show", "id", str(number)], capture_output=True, check=True).stdout)
+    for program in programs:
+        ids |= set(show("prog", program).get("map_ids", []))
+    maps = [show("map", number) for number in ids]
+    return sorted((KERNEL_TYPES[m["type"]], m["bytes_key"], m["bytes_value"], m["max_entries"], m["bytes_memlock"]) for m in maps)
+
+
+@tests([
+    ("no table", "ingress xdp { metric packets = count(); }"),
+    ("a small table", "ingress tc { table t by ip.src size 10 { metric packets = count(); } }"),
+    ("two hooks", "ingress xdp, egress { table t by net.src, net.proto size 3000 overflow drop { metric packets = count(); metric bytes = sum(net.len); } }"),
+    ("windows", "window 1s; ingress { reset; metric h = histogram(frame.len, log2); table t by ip.src size 4Ki { metric packets = count(); } }"),
+    ("totals beside a snapshot", "snapshot; ingress { metric a = count(); metric b = sum(net.len); }"),
+    ("a large packet", "ingress xdp { " + "".join(f"metric m{i} = sum(tcp.payload[{i}:8]);" for i in range(0, 400, 8)) + " }"),
+    ("events", "ingress tc { events e size 1Ki { frame.time, ip.src } }"),
+])
+def memory(body):
+    """What explain tells of the maps is what the kernel has: each map by its sizes, and its bytes within 5 percent."""
+    need(BPF and shutil.which("bpftool"), "bpftool")
+    write("m.amon", f"probe m {{ {body} }}")
+    root = json.loads(wants(amonc("explain", "-f", "json", "m.amon"), DONE).out)
+    told = sorted((m["type"], m["key"], m["value"], m["entries"], m["bytes"]) for m in root["memory"] for _ in range(m["copies"]))
+    with network() as name:
+        live = Live(name, "m.amon", "--interval", "1h")
+        maps = kernel_maps(name, live.process.pid)
+        live.end(signal.SIGTERM)
+    same("maps", [m[:4] for m in told], [m[:4] for m in maps])
+    same("their bytes", [(m, k) for m, k in zip(told, maps) if abs(m[4] - k[4]) > 0.05 * k[4]], [])
+    same("all", (root["maps"], root["bytes"]), (len(told), sum(m[4] for m in told)))
+
+
+@test
 def interrupted_window():
     """With `window`, the last read is what came since the read before."""
     with network() as name:
@@ -1221,11 +1392,46 @@ def run_into_a_closed_pipe():
         same("status", live.process.wait(30), FAILED)
         same("message", err, "amonc: error: standard output: Broken pipe\n")
         same("left behind", attachments(name), before)
+        for form in FORMATS:
+            live = Live(name, "-f", form, "-e", COUNT, "--interval", "100ms")
+            live.process.stdout.readline()
+            live.process.stdout.close()
+            same(f"{form}: message", live.process.stderr.read().decode(), "amonc: error: standard output: Broken pipe\n")
+            same(f"{form}: status", live.process.wait(30), FAILED)
         with open("/dev/full", "wb") as full:
             wants(amonc("run", "-e", COUNT, "-i", "a0", "--interval", "100ms", prefix=inside(name), stdout=full), FAILED,
                   "standard output: No space left on device")
         wants(amonc("run", "-e", COUNT, "-i", "a0", "--interval", "100ms", "-o", "/dev/full", prefix=inside(name)), FAILED, "/dev/full: No space")
         same("left behind", attachments(name), before)
+
+
+def run_on_terminal(name, *arguments):
+    """What `run` writes to a terminal of 10 lines and 40 columns."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, 0x5414, struct.pack("HHHH", 10, 40, 0, 0))  # TIOCSWINSZ
+    run = subprocess.Popen([*inside(name), AMONC, "run", "-i", "a0", "-e", COUNT, "--interval", "100ms", *arguments],
+                           stdout=there, stderr=subprocess.PIPE, env={**BASE, "NO_COLOR": "1"})
+    os.close(there)
+    run.communicate(timeout=30)
+    text = b""
+    with contextlib.suppress(OSError):
+        while True:
+            text += os.read(here, 65536)
+    os.close(here)
+    same("status", run.returncode, DONE)
+    return text.decode()
+
+
+@test
+def run_on_a_terminal():
+    """Redrawn in place, with rates, in the terminal's width; plain text under -q and in other formats."""
+    with network() as name:
+        live = run_on_terminal(name, "--count", "3")
+        same("moves up", len(re.findall(r"\x1b\[\d+A\r", live)), 2)
+        same("a rate", bool(re.search(r"packets  \d+  [\d.]+/s", live)), True)
+        same("widest line", max(len(line) for line in re.sub(r"\x1b\[[0-9]*[A-Z]", "", live).splitlines()) <= 40, True)
+        for arguments in (["-q"], ["-f", "jsonl"], ["-f", "xml"]):
+            same(f"{arguments}: escape sequences", "\x1b" in run_on_terminal(name, "--count", "2", *arguments), False)
 
 
 @tests([("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM)])

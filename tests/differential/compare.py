@@ -6,7 +6,8 @@
 
 Runs `AMONC replay SPEC TRACE -f json` and the interpreter, and prints the first differences. Rows are compared as sets by their key
 (and, where the table has `top`, in the order of its metric), whole numbers exactly, doubles to 1e-9. `interface`, `malformed`,
-`errors` and the hooks' `mode` are not compared. Exit status: 0 the same, 1 different, 2 usage, 3 the interpreter does not know the spec.
+`errors` and the hooks' `mode` are not compared. What the product says must also add up by itself. Exit status:
+0 the same, 1 different, 2 usage, 3 the interpreter does not know the spec.
 """
 import argparse
 import ipaddress
@@ -23,6 +24,9 @@ SHOWN = 12
 IGNORED = {"interface", "malformed", "errors", "mode"}
 # What may be left out where it would be empty or zero.
 EMPTY = (None, {}, [], {"packets": 0, "bytes": 0})
+NOTHING = {"packets": 0, "bytes": 0}
+# Where the product's JSON has a section's events: among its tables, or (False) in an "events" beside them.
+EVENTS_AMONG_TABLES = True
 
 
 def documents_of(text):
@@ -44,11 +48,54 @@ def canonical(text):
         return text
 
 
+def unbalanced(probe, document):
+    """What does not add up in a document, product's or interpreter's: selected = in_rows + other + unaccounted in every table, and rows and
+    `rest`, like `other`, hold what the ledger says, by each metric that counts all packets or their bytes."""
+    faults = []
+    for section in probe.sections:
+        part = document.get(section.name, {})
+        ledgers, tables = part.get("ledger", {}).get("tables", {}), part.get("tables", {})
+        for name, ledger in ledgers.items():
+            parts = [ledger["in_rows"], ledger.get("other", NOTHING), *ledger.get("unaccounted", {}).values()]
+            for unit in NOTHING:
+                if ledger["selected"][unit] != sum(part[unit] for part in parts):
+                    faults.append(f"{section.name}.{name}: {unit} selected are not in_rows + other + unaccounted: {json.dumps(ledger)}")
+        for table in section.tables:
+            if table.name in tables and table.name in ledgers:
+                faults += overcounted(table, tables[table.name], ledgers[table.name])
+    return faults
+
+
+def overcounted(table, rows, ledger):
+    """Metrics that count all packets of a table, or their bytes, but do not come to what its ledger says."""
+    faults = []
+    for column in table.columns:
+        unit = counts_all(column)
+        if not unit:
+            continue
+        inside = rows["rows"] + ([rows["rest"]] if rows["rest"] else [])
+        for part, held in (("in_rows", inside), ("other", [rows["other"]] if rows["other"] else [])):
+            total = sum(row.get(column.exported, 0) for row in held)
+            if total != ledger.get(part, NOTHING)[unit]:
+                faults.append(f"{table.name}.{column.name}: {total} {unit}, but {part} of the ledger are {ledger.get(part)}")
+    return faults
+
+
+def counts_all(column):
+    """`packets` of count(), `bytes` of sum(frame.len), None of all else."""
+    call = column.aggregation
+    if column.kind != "metric" or not call or column.where:
+        return None
+    if call.name == "sum" and call.arguments[0].kind == "path" and call.arguments[0].value == "frame.len":
+        return "bytes"
+    return "packets" if call.name == "count" else None
+
+
 class Comparison:
     """Collects differences; `keys` and `tops` know each table's key columns and the metric of its `top`."""
 
     def __init__(self, probe):
-        self.differences = []
+        self.probe, self.differences = probe, []
         self.tables = {(section.name, table.name): table for section in probe.sections for table in section.tables}
 
     def differ(self, path, product, expected):
@@ -80,6 +127,7 @@ class Comparison:
             self.differ("windows", numbers, [document["window"]["sequence"] for document in expected])
             return
         for a, b in zip(product, expected):
+            self.differences += [f"window {b['window']['sequence']}: the product's {fault}" for fault in unbalanced(self.probe, a)]
             self.document(f"window {b['window']['sequence']}:", a, b)
 
     def document(self, path, product, expected):
@@ -93,17 +141,25 @@ class Comparison:
             self.section(f"{path} {name}", name, product[name], expected[name])
 
     def section(self, path, name, product, expected):
-        inner = {"tables", "ledger", "hooks"}
+        inner = {"tables", "ledger", "hooks", "events"}
         self.hooks(f"{path}.hooks", product.get("hooks"), expected["hooks"])
         self.object(path, {k: v for k, v in product.items() if k not in inner}, {k: v for k, v in expected.items() if k not in inner},
-                    optional={"metrics", "events"})
+                    optional={"metrics"})
         self.ledger(f"{path}.ledger", product.get("ledger", {}), expected["ledger"])
-        tables = product.get("tables", {})
+        tables = dict(product.get("tables", {}))
+        events = {name: tables.pop(name, {}) for name in expected["events"]} if EVENTS_AMONG_TABLES else product.get("events", {})
+        self.events(f"{path}.events", events, expected["events"])
         for table in sorted(tables.keys() | expected["tables"].keys()):
             if table in tables and table in expected["tables"]:
                 self.table(f"{path}.{table}", self.tables[name, table], tables[table], expected["tables"][table])
             else:
                 self.differ(f"{path}.{table}", "a table" if table in tables else "(missing)", "a table" if table not in tables else "(missing)")
+
+    def events(self, path, product, expected):
+        """Rows in their order, none lost."""
+        for name in sorted(product.keys() | expected.keys()):
+            self.value(f"{path}.{name}.rows", product.get(name, {}).get("rows"), expected.get(name, {}).get("rows"))
+            self.value(f"{path}.{name}.lost", product.get(name, {}).get("lost", 0), 0)
 
     def hooks(self, path, product, expected):
         """A replay may name the hooks that it used alone."""
@@ -117,8 +173,7 @@ class Comparison:
         for name, right in expected["tables"].items():
             left = product.get("tables", {}).get(name, {})
             for part in ("selected", "in_rows", "other"):
-                nothing = {"packets": 0, "bytes": 0} if part == "other" else None
-                self.value(f"{path}.{name}.{part}", left.get(part, nothing), right[part])
+                self.value(f"{path}.{name}.{part}", left.get(part, NOTHING if part == "other" else None), right[part])
             causes = left.get("unaccounted", {})
             self.object(f"{path}.{name}.unaccounted", causes, right["unaccounted"], optional=causes.keys())
 

@@ -8,7 +8,7 @@ import operator
 from typing import NamedTuple
 
 import dissect
-from spec import Probe, SpecError, Table
+from spec import Probe, Section, SpecError, Table
 
 LOW, HIGH = -2**63, 2**63 - 1
 
@@ -29,6 +29,12 @@ IP_KINDS = {"ip4", "ip6", "net"}
 SIZES = {"ip4": 4, "ip6": 16, "mac": 6}
 
 
+def enclosing_section(block):
+    while block and not isinstance(block, Section):
+        block = block.parent
+    return block
+
+
 def kind_of_address(packed):
     return {4: "ip4", 16: "ip6", 6: "mac"}[len(packed)]
 
@@ -46,6 +52,9 @@ ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "&": oper
               "<<": operator.lshift, ">>": operator.rshift, "/": divide, "%": remainder}
 COMPARE = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 CASTS = {f"{sign}{bits}": (bits, sign == "s") for bits in (8, 16, 32) for sign in "us"}
+
+
+FOLDS = CASTS | {"u64": (64, False), "s64": (64, True)}
 
 
 def cast(value, bits, signed):
@@ -220,8 +229,21 @@ class Compiler:
 
 
 class PacketCompiler(Compiler):
-    """Functions of a dissect.Packet."""
+    """Functions of a dissect.Packet. `place` is the memory.Place whose previous packets are meant here, None where there are none;
+    `section` is where a let of the probe is read, since each section has previous packets of its own."""
     reads_lets = True
+
+    def __init__(self, block, defines, place=None, section=None, nested=False):
+        super().__init__(block, defines)
+        self.place, self.nested = place, nested
+        self.section = section or enclosing_section(block)
+
+    def within(self, block):
+        """For a let: the previous packets there are those of the block where it stands."""
+        if block is self.block and not block.keeper:
+            return self
+        keeper = (block if block.keeper else self.section or block).keeper
+        return PacketCompiler(block, self.defines, keeper and keeper.whole, self.section, self.nested)
 
     def _real(self, expr):
         raise SpecError("no fractions in packets", expr.at)
@@ -230,14 +252,52 @@ class PacketCompiler(Compiler):
         if expr.value in dissect.PROTOCOLS:
             return self._path(expr)
         found = self.definition(expr.value)
-        if not found or found[1].kind == "set":
+        if found and found[1].kind != "set":
+            return self.within(found[0]).compile(found[1])
+        remembered = self.remembered(expr.value) or self.row_there(expr.value)
+        if not remembered:
             raise SpecError(f"{expr.value} is no value here", expr.at)
-        return self.within(found[0]).compile(found[1])
+        return remembered
+
+    def remembered(self, name):
+        """A state or fold of a block around, inner block first."""
+        block = self.block
+        while block:
+            if block.keeper and name in block.keeper.columns:
+                item, keeper = block.keeper.item(name), block.keeper
+                return item.type, lambda p: item.read(p, keeper.row(p))
+            block = block.parent
+        return None
+
+    def keeper_of(self, name):
+        """That of a table of this section."""
+        tables = self.section.tables if self.section else []
+        return next((table.keeper for table in tables if table.name == name), None)
+
+    def row_there(self, name):
+        """A table's name alone: the packet's key has a row there, from before the packet."""
+        keeper = self.keeper_of(name)
+        return keeper and (BOOL, lambda p: keeper.find(p) is not None)
+
+    def asked(self, table, name):
+        """TABLE.NAME."""
+        keeper = self.keeper_of(table)
+        if not keeper or name not in keeper.columns:
+            return None
+        item = keeper.item(name)
+
+        def read(p):
+            row = keeper.find(p)
+            return item.asked(p, row) if row else None
+        return item.type, read
 
     def _path(self, expr):
         if expr.value in dissect.PROTOCOLS:
             layers = dissect.PROTOCOLS[expr.value]
             return BOOL, lambda p: any(layer in p.at for layer in layers)
+        asked = self.asked(*expr.value.split(".")) if expr.value.count(".") == 1 else None
+        if asked:
+            return asked
         if expr.value not in dissect.FIELDS:
             raise SpecError(f"{expr.value} is no field known here", expr.at)
         field = dissect.FIELDS[expr.value]
@@ -260,6 +320,8 @@ class PacketCompiler(Compiler):
             return BOOL, lambda p: value(p) is not None
         if name == "prefix":
             return self.prefix(expr)
+        if name in ("prev", "delta"):
+            return self.previous(expr)
         if name in CASTS:
             self.arity(expr, 1)
             type, value = self.of(expr.parts[0], "int")
@@ -274,6 +336,20 @@ class PacketCompiler(Compiler):
             (left, a), (right, b) = (self.of(part, "int") for part in expr.parts)
             return self.same(left, right, expr), strict(min if name == "min" else max, a, b)
         raise SpecError(f"{name}() is not known here", expr.at)
+
+    def previous(self, expr):
+        """prev(x) and delta(x). A packet with an absent x is a previous packet like any other: after it both are absent."""
+        self.arity(expr, 1)
+        if self.nested:
+            raise SpecError(f"{expr.value}() inside of another", expr.at)
+        if not self.place:
+            raise SpecError(f"{expr.value}() stands in a metric's argument, a where or a let", expr.at)
+        kinds = {"int", "time"} | ({"bool", "mac"} | IP_KINDS if expr.value == "prev" else set())
+        type, value = PacketCompiler(self.block, self.defines, self.place, self.section, nested=True).of(expr.parts[0], *kinds)
+        before = self.place.previous(value)
+        if expr.value == "prev":
+            return type, before
+        return DURATION if type.kind == "time" else type, strict(lambda now, then: wrap(now - then), value, before)
 
     def arity(self, expr, *counts):
         if len(expr.parts) not in counts:

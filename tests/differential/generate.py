@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Random well-typed specs of the first half of the language.
+"""Random well-typed specs.
 
-  generate.py --seed N        prints the spec of that seed
+  generate.py --seed N [--memory]        prints the spec of that seed; with --memory, one that remembers
 
 Left out, because the right rows would depend on what the language leaves open: first and last under `top` and `having` (ties in
-time), squares of numbers over 32 bits, cuts by `top` between equal rows.
+time), squares of numbers over 32 bits, cuts by `top` between equal rows. Of memory: prev() and delta() in a block's own `where`, folds
+among totals, small private tables under windows, `u64` folds beyond 63 bits.
 """
 import argparse
 import random
@@ -27,12 +28,17 @@ MAC_PREFIXES = ["02:00:00:00:00:00/40", "33:33:00:00:00:00/16"]
 
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, memory=False):
         self.r = random.Random(seed)
+        self.memory = memory  # prev(), states, folds, private tables
+        self.placed = False   # prev() may stand here
+        self.window = ""      # "", "reset" or "keep"
+        self.tables = []      # names of tables that may be asked
         self.depth = 0
         self.lets = []    # (name, "plain", "bytes" or "condition") that may be read
         self.params = []  # names of numbers
         self.serial = 0
+        self.keyed = False  # in a table
 
     def name(self, stem):
         self.serial += 1
@@ -56,8 +62,10 @@ class Generator:
 
     def leaf(self, dimension):
         r = self.r
+        if self.placed and r.random() < 0.2:
+            return self.previous(dimension)
         names = [name for name, kind in self.lets if kind == dimension] + self.params * (dimension == "plain")
-        if names and r.random() < 0.15:
+        if names and r.random() < (0.35 if self.memory else 0.15):
             return r.choice(names)
         if dimension == "plain" and r.random() < 0.08:
             layer = r.choice(list(dissect.PAYLOADS))
@@ -65,6 +73,29 @@ class Generator:
             return r.choice([f"{layer}[{offset}:{width}]", f"{layer}[{offset}]"])
         # A literal has no dimension of its own: as a number of bytes it stands on the right of + and the like only.
         return r.choice(NUMBERS[dimension]) if dimension == "bytes" or r.random() < 0.8 else self.literal()
+
+    def unplaced(self, make, *given):
+        """What is made where no prev() may stand."""
+        placed, self.placed = self.placed, False
+        text = make(*given)
+        self.placed = placed
+        return text
+
+    def remembering(self, make, *given):
+        """What is made where prev() may stand, in a spec that remembers."""
+        placed, self.placed = self.placed, self.memory
+        text = make(*given)
+        self.placed = placed
+        return text
+
+    def previous(self, dimension):
+        # a let may hold a prev(), and prev() of prev() is an error
+        lets, self.lets = self.lets, [(name, kind) for name, kind in self.lets if not name.startswith("l")]
+        field = self.r.choice(NUMBERS[dimension])
+        argument = self.r.choice([field, field, f"{field} + {self.unplaced(self.number, dimension)}"])
+        text = f"{self.r.choice(['prev', 'delta', 'delta'])}({argument})"
+        self.lets = lets
+        return text
 
     def right(self, dimension):
         return self.number(dimension) if self.r.random() < 0.7 else self.literal(dimension)
@@ -113,6 +144,10 @@ class Generator:
         names = [name for name, kind in self.lets if kind == "condition"]
         if names and r.random() < 0.2:
             return r.choice(names)
+        if self.tables and r.random() < 0.2:
+            return r.choice(self.tables)
+        if self.placed and r.random() < 0.15:
+            return f"prev({r.choice(FLAGS)})"
         return r.choice([lambda: r.choice(list(dissect.PROTOCOLS)), lambda: r.choice(FLAGS)])()
 
     def condition(self):
@@ -145,7 +180,7 @@ class Generator:
         field = r.choice(ADDRESSES[kind])
         hosts = {"ip4": FOURS, "ip6": SIXES, "net": FOURS + SIXES, "mac": MACS}[kind]
         blocks = {"ip4": FOUR_PREFIXES, "ip6": SIX_PREFIXES, "net": FOUR_PREFIXES + SIX_PREFIXES, "mac": MAC_PREFIXES}[kind]
-        other = r.choice(ADDRESSES[kind])
+        other = f"prev({field})" if self.placed and r.random() < 0.5 else r.choice(ADDRESSES[kind])
         return r.choice([f"({field} {r.choice(['==', '!='])} {r.choice(hosts)})", f"({field} == {other})", f"({field} in {r.choice(blocks)})",
                          f"({field} in {{{r.choice(blocks)}, {r.choice(hosts)}}})"])
 
@@ -182,13 +217,70 @@ class Generator:
             return "address", None, f"{kind}({r.choice(sum(ADDRESSES.values(), []) + ['frame.time'])})"
         return kind, dimension, f"{kind}({self.number(dimension)})"
 
-    def metrics(self, count, edges=True):
+    def timing(self):
+        """`reset` alone is refused where there is no difference; behind a window it is not alone."""
+        return self.r.choice([""] * 5 + [" snapshot", " snapshot reset"] + [" reset"] * bool(self.window))
+
+    def fold(self, kind, name):
+        """The fold may name itself, and is known to what follows it."""
+        r, keyless = self.r, not self.keyed
+        type = r.choice(["u8", "u16", "u32", "s8", "s16", "s32", "s64", "u64"])
+        first = self.literal() if keyless or r.random() < 0.5 else self.r.choice(PLAIN)
+        following = self.remembering(self.number)
+        text = r.choice([f"{name} + 1", f"{name} + ({following})", f"max({name}, {following})", f"({name} * 3) ^ ({following})", following,
+                         f"({self.remembering(self.condition)} ? {name} + 1 : 0)"])
+        if type == "u64":
+            text = f"{name} + u8({following})"
+        self.lets.append((name, "plain"))
+        return f"{kind} {name} : {type} = {first} next {text}{self.remembering(self.where, 0.4)};"
+
+    def states(self, count):
+        """Lines; the states are known to what follows."""
+        lines, names, r = [], [], self.r
+        for _ in range(count * self.memory):
+            name, dimension = self.name("s"), r.choice(["plain", "plain", "bytes"])
+            if r.random() < 0.5:
+                lines.append(self.fold("state", name))
+                names.append((name, "plain"))
+                continue
+            kind = r.choice(["count", "sum", "min", "max", "bit_or", "bit_and", "first", "last"])
+            argument = "" if kind == "count" else self.remembering(self.number, dimension)
+            lines.append(f"state {name} = {kind}({argument}){self.remembering(self.where, 0.4)};")
+            names.append((name, "plain" if kind == "count" else dimension))
+            self.lets.append(names[-1])
+        return lines, names
+
+    def private(self):
+        """A table that the section's other parts may ask."""
+        r, outer, name = self.r, list(self.lets), self.name("t")
+        head = f"private table {name} by {self.keys()}{self.unplaced(self.where, 0.4)}"
+        if not self.window and r.random() < 0.3:
+            head += f" size {r.choice([1, 3, 20])}" + r.choice(["", " overflow other", " overflow drop"])
+        self.keyed = True
+        lines, names = self.states(r.randrange(1, 4))
+        self.keyed = False
+        self.lets = outer + [(f"{name}.{state}", dimension) for state, dimension in names]
+        self.tables.append(name)
+        return [head + " {"] + ["    " + line for line in lines] + ["}"]
+
+    def events(self):
+        r, fields = self.r, []
+        for _ in range(r.randrange(1, 6)):
+            name = r.choice(["frame.time"] + PLAIN + BYTES + FLAGS + sum(ADDRESSES.values(), []))
+            fields.append(name if name not in fields else f"{self.name('k')} = {self.remembering(self.any_number)}")
+        return [f"events {self.name('e')}{self.remembering(self.where, 0.7)} {{ {', '.join(fields)} }}"]
+
+    def metrics(self, count, edges=True, timing=""):
         """Lines, and (name, dimension) of the metrics that are numbers, with .sum and .count of histograms."""
         lines, numbers = [], []
         for _ in range(count):
             name = self.name("m")
-            kind, dimension, text = self.aggregation(edges)
-            lines.append(f"metric {name} = {text}{self.where(0.3)};")
+            if self.memory and self.window != "keep" and self.r.random() < 0.2:
+                lines.append(self.fold("metric", name))
+                numbers.append((name, "plain"))
+                continue
+            kind, dimension, text = self.remembering(self.aggregation, edges)
+            lines.append(f"metric {name} = {text}{self.remembering(self.where, 0.3)}{timing and self.timing()};")
             if kind == "histogram":
                 numbers += [(f"{name}.sum", dimension), (f"{name}.count", "plain")]
             elif kind not in ("address", "variance"):
@@ -214,9 +306,10 @@ class Generator:
 
     # Blocks
 
-    def let(self):
+    def let(self, make):
+        """`make` is self.remembering, or self.unplaced: in a probe, which has no packets of its own."""
         name, kind = self.name("l"), self.r.choice(["plain", "bytes", "condition"])
-        text = self.condition() if kind == "condition" else self.number(kind)
+        text = make(self.condition) if kind == "condition" else make(self.number, kind)
         self.lets.append((name, kind))
         return f"let {name} = {text};"
 
@@ -241,11 +334,13 @@ class Generator:
         return ", ".join(chosen or ["net.proto"])
 
     def table(self):
-        r = self.r
-        head = f"table {self.name('t')} by {self.keys()}" + self.where(0.3)
+        r, outer, name = self.r, list(self.lets), self.name("t")
+        head = f"table {name} by {self.keys()}" + self.where(0.3)
+        self.keyed = True
+        states, named = self.states(r.randrange(3))
         selects = r.choice(["", "", "having", "top"])
         lines, numbers = self.metrics(r.randrange(1, 6), edges=not selects)
-        lines.insert(0, "metric packets = count();")
+        lines = ["metric packets = count();"] + states + lines
         numbers.append(("packets", "plain"))
         lines += self.derives(numbers, r.randrange(3))
         if r.random() < 0.4:
@@ -256,17 +351,27 @@ class Generator:
             # sums of lengths tie less than counts; rows that still tie go by key
             lines.append("metric weight = sum(frame.len * 65521 + net.len);")
             head += f" top {r.randrange(1, 6)} by packets" if r.random() < 0.1 else f" top {r.randrange(1, 6)} by weight"
+        head += r.choice([""] * 4 + [" snapshot", " reset", " snapshot reset"])
+        self.keyed = False
+        self.lets = outer + [(f"{name}.{state}", dimension) for state, dimension in named]
+        if self.memory:
+            self.tables.append(name)
         return [head + " {"] + ["    " + line for line in lines] + ["}"]
 
     def section(self, hook):
         r, outer = self.r, list(self.lets)
         lines = [f"where {self.condition()};"] if r.random() < 0.2 else []
-        lines += [self.let() for _ in range(r.randrange(3))]
-        metrics, numbers = self.metrics(r.randrange(2, 10))
+        lines += self.states(r.randrange(3))[0]
+        for _ in range(r.randrange(3) * self.memory):
+            lines += self.private()
+        lines += [self.let(self.remembering) for _ in range(r.randrange(3))]
+        metrics, numbers = self.metrics(r.randrange(2, 10), timing=self.window)
         lines += metrics + self.derives(numbers, r.randrange(4))
         for _ in range(r.randrange(3)):
             lines += self.table()
-        self.lets = outer
+        if r.random() < 0.25:
+            lines += self.events()
+        self.lets, self.tables = outer, []
         return [hook + " {"] + ["    " + line for line in lines] + ["}"]
 
     def probe(self):
@@ -275,9 +380,10 @@ class Generator:
             name = self.name("p")
             lines.append(f"param {name} = {self.literal()};")
             self.params.append(name)
-        if r.random() < 0.3:
-            lines.append(f"window {r.choice(['1s', '10s', '1min', '250ms'])};")
-        lines += [self.let() for _ in range(r.randrange(3))]
+        if r.random() < (0.6 if self.memory else 0.3):
+            self.window = r.choice(["reset", "reset", "keep"])
+            lines.append(f"window {r.choice(['1s', '10s', '1min', '250ms'])}{' keep' if self.window == 'keep' else ''};")
+        lines += [self.let(self.unplaced) for _ in range(r.randrange(3))]
         if r.random() < 0.1:
             lines.append(f"where {self.condition()};")
         lines += self.section("ingress")
@@ -286,14 +392,16 @@ class Generator:
         return "probe random {\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
 
 
-def generate(seed):
-    return f"# seed {seed}\n" + Generator(seed).probe()
+def generate(seed, memory=False):
+    return f"# seed {seed}{' with memory' if memory else ''}\n" + Generator(seed, memory).probe()
 
 
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--seed", type=int, required=True)
-    print(generate(ask.parse_args().seed), end="")
+    ask.add_argument("--memory", action="store_true")
+    options = ask.parse_args()
+    print(generate(options.seed, options.memory), end="")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
   interpreter.py SPEC TRACE [-D NAME=VALUE]...
 
 Prints what `amonc replay SPEC TRACE -f json` should print, one document a line, but for `interface`, `malformed`, `errors` and
-the hooks' `mode`. It knows the first half of the language: hooks, where, let, param, metric, derive, table, window. Exit status:
+the hooks' `mode`. It knows hooks, where, let, param, metric, derive, table, window, events, and memory: see memory.py. Exit status:
 0 done, 1 the capture cannot be read, 2 usage, 3 the spec is wrong or says what is not known here, 5 no Ethernet.
 """
 import argparse
@@ -18,6 +18,7 @@ import dissect
 from aggregations import Histogram, aggregation
 from capture import CaptureError, read_capture
 from expressions import ExportCompiler, PacketCompiler, all_of
+from memory import FoldCell, Keeper, Memory, RowNow
 from spec import SpecError, parse, parse_value
 
 DEFAULT_SIZE = 65536
@@ -127,7 +128,7 @@ class Row:
     def __init__(self, columns, parent, window, keys=None, states=None):
         self.columns, self.parent, self.window = columns, parent, window
         self.keys, self.states = keys or {}, states or {}
-        self.sections = {}
+        self.sections, self.covered = {}, None  # of the root alone; covered(block): the time that its values cover
 
     def up(self, levels):
         return self if levels == 0 else self.parent.up(levels - 1)
@@ -158,21 +159,30 @@ class Counter:
 
 
 class Metrics:
-    """The metrics of a section or table, compiled."""
+    """The metrics of a section or table, compiled. Folds update themselves, as memory does."""
 
-    def __init__(self, block, compiler, columns):
-        self.metrics = []
+    def __init__(self, block, columns):
+        self.metrics, self.folds, self.resets = [], [], set()
         for column in block.columns:
-            if column.kind != "metric":
+            if column.kind == "metric" and column.fold:
+                columns.add(block, column, block.keeper.item(column.name).type)
+                self.folds.append(id(column))
+            elif column.kind == "metric":
+                self.add(block, column, columns)
+            else:
                 columns.add(block, column)
-                continue
-            type, argument, make = aggregation(column.aggregation, compiler)
-            where = compiler.condition(column.where)[1] if column.where else None
-            columns.add(block, column, type)
-            self.metrics.append((id(column), argument, where, make))
+            if column.reset:
+                self.resets.add(id(column))
+
+    def add(self, block, column, columns):
+        place = block.keeper.place()
+        type, argument, make = aggregation(column.aggregation, block.keeper.compiler(place))
+        place.where = where = block.keeper.condition(column.where)
+        columns.add(block, column, type)
+        self.metrics.append((id(column), argument, where, make))
 
     def states(self):
-        return {identity: make() for identity, _, _, make in self.metrics}
+        return {identity: make() for identity, _, _, make in self.metrics} | {identity: FoldCell() for identity in self.folds}
 
     def update(self, states, packet):
         for identity, argument, where, _ in self.metrics:
@@ -183,37 +193,43 @@ class Metrics:
                 states[identity].add(value, packet)
 
 
+def is_port(expr, compiler):
+    """l4.srcport and l4.dstport, also under a let's name: 0 in packets that have none."""
+    while expr.kind == "name":
+        found = compiler.definition(expr.value)
+        if not found:
+            return False
+        compiler, expr = compiler.within(found[0]), found[1]
+    return expr.kind == "path" and expr.value in PORT_KEYS
+
+
+def key_function(block, column, compiler, columns):
+    """Of a table's key, or of a field of events."""
+    type, value = compiler.compile(column.value)
+    if type.kind == "real":
+        raise SpecError("no key", column.at)
+    columns.add(block, column, type)
+    return (lambda p: value(p) or 0) if is_port(column.value, compiler) else value
+
+
 class TableRun:
+    """Rows, and beside them memories by the same keys, which no window touches. A table of `size` rows holds so many keys in a window,
+    whatever it remembers of keys of the window before. What finds no row has `other` as its row, memory included."""
+
     def __init__(self, table, defines, columns):
-        self.table, self.columns = table, columns
+        self.table, self.columns, self.keeper = table, columns, table.keeper
+        self.where = all_of([self.keeper.compiler().condition(where) for where in table.wheres])
         compiler = PacketCompiler(table, defines)
-        self.where = all_of([compiler.condition(where) for where in table.wheres])
-        self.keys = [self.key(column, compiler) for column in table.keys]
-        self.metrics = Metrics(table, compiler, columns)
+        self.keys = [key_function(table, column, compiler, columns) for column in table.keys]
+        self.metrics = Metrics(table, columns)
+        self.keeper.finish()
+        self.keeper.find = self.find
         self.size = compiler.constant(table.size, "int")[1] if table.size else DEFAULT_SIZE
         if self.size < 1:
             raise SpecError("a table holds one row at least", table.at)
         self.exports = ExportCompiler(table, defines, columns)
+        self.memories, self.other_memory = {}, Memory()
         self.reset()
-
-    def key(self, column, compiler):
-        type, value = compiler.compile(column.value)
-        if type.kind == "real":
-            raise SpecError("no key", column.at)
-        self.columns.add(self.table, column, type)
-        if self.is_port(column.value, compiler):
-            port = value
-            return lambda p: port(p) or 0
-        return value
-
-    def is_port(self, expr, compiler):
-        """l4.srcport and l4.dstport, also under a let's name: 0 in packets that have none."""
-        while expr.kind == "name":
-            found = compiler.definition(expr.value)
-            if not found:
-                return False
-            compiler, expr = compiler.within(found[0]), found[1]
-        return expr.kind == "path" and expr.value in PORT_KEYS
 
     def link(self):
         """What refers to columns, once all are there."""
@@ -236,35 +252,63 @@ class TableRun:
     def lose(self, cause, packet):
         self.unaccounted.setdefault(cause, Counter()).add(packet)
 
+    def restart(self, every):
+        """At a window's start. The rows of a private table are the window's too: they only say which keys have a place in it."""
+        if every or self.table.reset:
+            self.reset()
+        elif self.table.private:
+            self.rows, self.other = {}, None
+
+    def key(self, packet):
+        """None where a part is absent."""
+        key = tuple(value(packet) for value in self.keys)
+        return None if None in key else key
+
+    def find(self, packet):
+        """The row that there is before the packet, wherever in the section it is asked for."""
+        key = self.key(packet)
+        memory = self.memories.get(key)
+        return RowNow(memory, self.rows.get(key)) if memory and memory.alive(packet.window) else None
+
+    def has_place(self, key):
+        return key is not None and (key in self.rows or len(self.rows) < self.size)
+
+    def row_of(self, packet, key):
+        """The packet's own row: made where there is none, and lost again where the packet is not selected."""
+        overflows = key is not None and not self.has_place(key) and self.table.overflow == "other"
+        memory = self.other_memory if overflows else self.memories.get(key)
+        states = self.other if overflows else self.rows.get(key)
+        if not memory or not memory.alive(packet.window):
+            memory = Memory()
+        return RowNow(memory, self.metrics.states() if states is None else states)
+
     def add(self, packet):
+        key = self.key(packet)
+        row = packet.rows[id(self.keeper)] = self.row_of(packet, key)
         if not self.where(packet):
             return
         self.selected.add(packet)
-        key = tuple(value(packet) for value in self.keys)
-        if None in key:
+        if key is None:
             self.lose("no key", packet)
-            return
-        states = self.rows.get(key)
-        if states is None:
-            if len(self.rows) >= self.size:
-                self.overflow(packet)
-                return
-            states = self.rows[key] = self.metrics.states()
-        self.in_rows.add(packet)
-        self.metrics.update(states, packet)
-
-    def overflow(self, packet):
-        if self.table.overflow == "drop":
+        elif self.has_place(key):
+            self.rows[key] = row.metrics
+            packet.changes.append((self.memories.__setitem__, key, row.memory))
+            self.count(self.in_rows, packet, row)
+        elif self.table.overflow == "drop":
             self.lose("full", packet)
-            return
-        if self.other is None:
-            self.other = self.metrics.states()
-        self.in_other.add(packet)
-        self.metrics.update(self.other, packet)
+        else:
+            self.other, self.other_memory = row.metrics, row.memory
+            self.count(self.in_other, packet, row)
+
+    def count(self, counter, packet, row):
+        counter.add(packet)
+        self.metrics.update(row.metrics, packet)
+        self.keeper.come(packet)
+        row.memory.seen = packet.window
 
     def row(self, parent, states, key=()):
         keys = {id(column): value for column, value in zip(self.table.keys, key)}
-        return Row(self.columns, parent, parent.window, keys, states)
+        return Row(self.columns, parent, parent.root().covered(self.table), keys, states)
 
     def choose(self, parent):
         """The rows that are exported, and the merged states of those that are not, or None."""
@@ -303,15 +347,48 @@ class TableRun:
                 "unaccounted": {cause: counter.json() for cause, counter in self.unaccounted.items()}}
 
 
+class EventsRun:
+    """A row for each packet, in order. A replay empties the ring before it is full: nothing is lost."""
+
+    def __init__(self, events, section, defines, columns):
+        self.events, self.columns = events, columns
+        place = section.keeper.place()
+        self.where = place.where = all_of([section.keeper.compiler().condition(where) for where in events.wheres])
+        compiler = PacketCompiler(section, defines, place)
+        self.keys = [key_function(events, column, compiler, columns) for column in events.keys]
+        self.reset()
+
+    def reset(self):
+        self.rows = []
+
+    def add(self, packet):
+        if self.where(packet):
+            keys = {id(column): value(packet) for column, value in zip(self.events.keys, self.keys)}
+            self.rows.append(Row(self.columns, None, 0, keys))
+
+    def json(self):
+        return {"rows": [{column.exported: self.columns.export(row, column) for column in self.events.keys} for row in self.rows], "lost": 0}
+
+
 class SectionRun:
     def __init__(self, section, probe, defines, columns):
         self.section, self.columns = section, columns
-        compiler = PacketCompiler(section, defines)
-        outer = PacketCompiler(probe, defines)
-        wheres = [outer.condition(where) for where in probe.wheres] + [compiler.condition(where) for where in section.wheres]
-        self.where = all_of(wheres)
-        self.metrics = Metrics(section, compiler, columns)
+        for block in [section] + section.tables:
+            block.keeper = Keeper(block, defines)
+        self.keeper, self.memory = section.keeper, Memory()
+        outer = PacketCompiler(probe, defines, self.keeper.whole, section)
+        wheres = [outer.condition(where) for where in probe.wheres]
+        self.where = all_of(wheres + [self.keeper.compiler().condition(where) for where in section.wheres])
+        self.metrics = Metrics(section, columns)
+        self.keeper.finish()
         self.tables = [TableRun(table, defines, columns) for table in section.tables]
+        self.events = [EventsRun(events, section, defines, columns) for events in section.events]
+        section.reset |= probe.reset
+        for table in section.tables:
+            table.reset |= section.reset
+        # its ledger starts anew where all that it is the ledger of does
+        parts = [column.reset for column in section.columns if column.kind == "metric"] + [table.reset for table in section.tables]
+        self.all_reset = section.reset or all(parts)
         self.reset()
 
     def link(self):
@@ -321,8 +398,24 @@ class SectionRun:
     def reset(self):
         self.states = self.metrics.states()
         self.seen, self.selected = Counter(), Counter()
+
+    def resets(self):
+        """Whether anything of it is what came since the last read: events always are."""
+        return bool(self.section.reset or self.metrics.resets or self.events or any(table.table.reset for table in self.tables))
+
+    def restart(self, every):
+        """At a window's start: everything, or what says `reset`."""
+        if every or self.section.reset:
+            self.reset()
+        else:
+            fresh = self.metrics.states()
+            self.states |= {identity: fresh[identity] for identity in self.metrics.resets}
+            if self.all_reset:
+                self.seen, self.selected = Counter(), Counter()
         for table in self.tables:
-            table.reset()
+            table.restart(every)
+        for events in self.events:
+            events.reset()
 
     def direction(self, record):
         """The direction of the hook through which a packet comes: the first, unless the capture says which; None: through none."""
@@ -332,19 +425,25 @@ class SectionRun:
         return record.direction if record.direction in directions else None
 
     def add(self, packet):
+        """All of it reads what was remembered before the packet; the changes come when all have read."""
         self.seen.add(packet)
+        packet.rows, packet.changes = {id(self.keeper): RowNow(self.memory, self.states)}, []
         if not self.where(packet):
             return
         self.selected.add(packet)
         self.metrics.update(self.states, packet)
-        for table in self.tables:
-            table.add(packet)
+        for part in self.tables + self.events:
+            part.add(packet)
+        self.keeper.come(packet)
+        for change, *what in packet.changes:
+            change(*what)
 
     def json(self, row):
         return {
             "hooks": [{"direction": direction, "type": kind} for direction, kind in self.section.hooks],
             "metrics": {column.exported: self.columns.export(row, column) for column in self.section.columns},
-            "tables": {table.table.name: table.json(row) for table in self.tables},
+            "tables": {table.table.name: table.json(row) for table in self.tables if not table.table.private},
+            "events": {events.events.name: events.json() for events in self.events},
             "ledger": {"seen": self.seen.json(), "selected": self.selected.json(),
                        "tables": {table.table.name: table.ledger() for table in self.tables}},
         }
@@ -372,9 +471,9 @@ class Interpreter:
     def run(self, records):
         """Yields the documents of a replay."""
         if not self.probe.window:
-            self.feed(enumerate(records))
+            self.feed(enumerate(records), None)
             times = [record.time for record in records] or [0]
-            yield self.document(1, times[0], max(times))
+            yield self.document(1, times[0], max(times), times[0])
             return
         latest = first = current = None
         batch = []
@@ -391,25 +490,34 @@ class Interpreter:
             yield self.window(batch, current, first)
 
     def window(self, batch, number, first):
-        self.feed(batch)
-        return self.document(number - first + 1, number * self.probe.window, (number + 1) * self.probe.window)
-
-    def feed(self, numbered):
         for section in self.sections:
-            section.reset()
+            section.restart(not self.probe.keep)
+        self.feed(batch, number)
+        size = self.probe.window
+        return self.document(number - first + 1, number * size, (number + 1) * size, first * size)
+
+    def feed(self, numbered, window):
+        """`window` is the number of the window of these packets, None where there are none."""
         for index, record in numbered:
             packets = {}
             for section in self.sections:
                 direction = section.direction(record)
                 if direction and direction not in packets:
                     packets[direction] = dissect.Packet(record, index, direction)
+                    packets[direction].window = window
                 if direction:
                     section.add(packets[direction])
 
-    def document(self, sequence, start, end):
-        root = Row(self.columns, None, end - start)
+    def document(self, sequence, start, end, first):
+        """`first` is the start of the first window. Totals cover the time since then, and so does a document that has nothing else."""
+        root = Row(self.columns, None, None)
+        root.covered = lambda block: end - first if self.probe.keep and not block.reset else end - start
+        root.window = root.covered(self.probe)
+        if self.probe.keep and not any(section.resets() for section in self.sections):
+            start = first
         for section in self.sections:
-            root.sections[section.section.name] = Row(self.columns, root, end - start, states=section.states)
+            covered = root.covered(section.section)
+            root.sections[section.section.name] = Row(self.columns, root, covered, states=section.states)
         document = {"probe": self.probe.name,
                     "window": {"sequence": sequence, "start": rfc3339(start), "end": rfc3339(end)}}
         for section in self.sections:

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """All specs of specs/ over all captures of packets.py, at XDP and at TC: the product against the interpreter.
 
-  run.py AMONC [--spec PATTERN] [--capture NAME]... [--extra FILE]... [--random N [--seed S]] [--keep DIR]
+  run.py AMONC [--spec PATTERN] [--capture NAME]... [--extra FILE]... [--random N] [--memory N] [--seed S] [--keep DIR]
 
---extra adds a capture; --random adds N specs of generate.py, from seed S on. The last line is `N passed, M failed`.
+--extra adds a capture; --random adds N specs of generate.py, from seed S on, and --memory N that need memory. The last line is
+`N passed, M failed`.
 """
 import argparse
 import fnmatch
@@ -22,6 +23,13 @@ from compare import ProductRefused, Refused, compare  # noqa: E402
 from generate import generate  # noqa: E402
 
 SHOWN = 6
+# True: a product that does not know memory fails. False: specs/memory and --memory wait until it accepts MEMORY_PROBE.
+MEMORY_LANDED = False
+MEMORY_PROBE = """probe p { window 1s; ingress {
+    private table a by net.src { state s : u32 = 0 next s + 1; }
+    metric n : u32 = 0 next n + 1;
+    metric m = sum(delta(frame.len)) where a and a.s > 0;
+} }"""
 HEAD = re.compile(r"\bingress(?:\s+(?:xdp(?:\s+(?:native|generic))?|tc))?(?=\s*[{,]|\s+as\b)")
 
 
@@ -34,15 +42,32 @@ def variants(text):
     return {"xdp": at("xdp"), "tc": at("tc")} if at("xdp") != at("tc") else {"tc": text}
 
 
-def specs(options):
-    """(name, text) of each spec."""
-    folder = os.path.join(HERE, "specs")
+def written(folder, pattern):
+    """(name, text) of each spec of a folder."""
     for name in sorted(os.listdir(folder)):
-        if name.endswith(".amon") and fnmatch.fnmatch(name, options.spec):
+        if name.endswith(".amon") and fnmatch.fnmatch(name, pattern):
             with open(os.path.join(folder, name), encoding="utf-8") as file:
                 yield name[:-5], file.read()
-    for seed in range(options.seed, options.seed + options.random):
-        yield f"random{seed}", generate(seed)
+
+
+def knows_memory(amonc):
+    """Whether what needs memory is to be run."""
+    if MEMORY_LANDED:
+        return True
+    known = subprocess.run([amonc, "check", "-"], input=MEMORY_PROBE, capture_output=True, text=True, check=False).returncode == 0
+    if not known:
+        print("memory waits: the product does not accept it yet, and MEMORY_LANDED is False")
+    return known
+
+
+def specs(options):
+    """(name, text) of each spec."""
+    folder, seeds = os.path.join(HERE, "specs"), range(options.seed, options.seed + max(options.random, options.memory))
+    yield from written(folder, options.spec)
+    yield from ((f"random{seed}", generate(seed)) for seed in seeds[:options.random])
+    if knows_memory(options.amonc):
+        yield from written(os.path.join(folder, "memory"), options.spec)
+        yield from ((f"memory{seed}", generate(seed, memory=True)) for seed in seeds[:options.memory])
 
 
 def defines_of(text):
@@ -57,6 +82,7 @@ def main():
     ask.add_argument("--capture", action="append", choices=list(packets.CAPTURES))
     ask.add_argument("--extra", action="append", default=[])
     ask.add_argument("--random", type=int, default=0)
+    ask.add_argument("--memory", type=int, default=0)
     ask.add_argument("--seed", type=int, default=1)
     ask.add_argument("--keep", metavar="DIR", help="leave specs and captures there")
     options = ask.parse_args()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of a spec to a tree, by recursive descent: the first half of the language, and nothing else."""
+"""The text of a spec to a tree, by recursive descent: what the interpreter knows of the language, and nothing else."""
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -33,17 +33,28 @@ class Aggregation:
 
 
 @dataclass
+class Fold:
+    """`type = initial next following`: the words of a fold, without its where."""
+    type: str
+    initial: Expr
+    following: Expr
+    at: int
+
+
+@dataclass
 class Column:
-    """A metric (aggregation, where), a derive or a key (value)."""
+    """A metric or state (aggregation or fold, where), a derive or a key (value)."""
     kind: str
     name: str
     at: int
     value: Expr | None = None
     aggregation: Aggregation | None = None
+    fold: Fold | None = None
     where: Expr | None = None
     unit: str | None = None
     exported: str = ""
     help: str | None = None
+    reset: bool = False
 
 
 @dataclass
@@ -55,12 +66,16 @@ class Block:
     params: dict = field(default_factory=dict)
     wheres: list = field(default_factory=list)
     columns: list = field(default_factory=list)
+    states: list = field(default_factory=list)
+    reset: bool = False
     parent: object = None
+    keeper: object = None  # of a section or table that runs: see memory.py
 
 
 @dataclass
 class Table(Block):
     keys: list = field(default_factory=list)
+    private: bool = False
     size: Expr | None = None
     overflow: str = "other"
     having: Expr | None = None
@@ -69,14 +84,21 @@ class Table(Block):
 
 
 @dataclass
+class Events(Block):
+    keys: list = field(default_factory=list)
+
+
+@dataclass
 class Section(Block):
     hooks: list = field(default_factory=list)  # (direction, "xdp" or "tc")
     tables: list = field(default_factory=list)
+    events: list = field(default_factory=list)
 
 
 @dataclass
 class Probe(Block):
     window: int = 0
+    keep: bool = False
     sections: list = field(default_factory=list)
 
 
@@ -273,8 +295,8 @@ class Parser:
             block.wheres.append(self.expression())
         elif self.accept("derive"):
             block.columns.append(self.derive())
-        elif self.is_word("snapshot", "reset"):
-            self.take()  # a replay reads once
+        elif self.is_word("snapshot", "reset") and not isinstance(block, Table):
+            block.reset |= self.take().text == "reset"
         elif self.is_word("clock"):
             self.take()
             self.expect("coarse")  # a replay's time is the capture's
@@ -295,6 +317,8 @@ class Parser:
             if self.accept("window"):
                 token = self.take_kind("duration")
                 probe.window = scaled(token.text, token.at)
+                while self.is_word("keep", "reset"):
+                    probe.keep |= self.take().text == "keep"
                 self.expect(";")
             elif self.is_word("ingress", "egress"):
                 section = self.section(probe)
@@ -332,14 +356,27 @@ class Parser:
         while not self.accept("}"):
             if self.common(section):
                 continue
-            if self.accept("metric"):
-                section.columns.append(self.metric())
-                self.expect(";")
-            elif self.is_word("table"):
+            if self.kept(section):
+                continue
+            if self.is_word("table", "private"):
                 section.tables.append(self.table(section))
+            elif self.is_word("events"):
+                section.events.append(self.events(section))
             else:
                 self.unknown()
+        named = [part.name for part in section.tables + section.events]
+        if len(set(named)) < len(named):
+            raise SpecError("two tables or events have one name", section.at)
         return section
+
+    def kept(self, block):
+        """metric and state."""
+        if not self.is_word("metric", "state"):
+            return False
+        kind = self.take().text
+        (block.columns if kind == "metric" else block.states).append(self.metric(kind))
+        self.expect(";")
+        return True
 
     # Columns
 
@@ -360,7 +397,7 @@ class Parser:
                 else:
                     self.ident()
             elif self.is_word("snapshot", "reset"):
-                self.take()
+                column.reset |= self.take().text == "reset"
             else:
                 return column
 
@@ -369,9 +406,25 @@ class Parser:
         self.expect("=")
         return self.attributes(Column("derive", name.text, name.at, value=self.expression()))
 
-    def metric(self):
+    def metric(self, column_kind):
         name = self.ident()
+        if self.accept(":"):
+            column = Column(column_kind, name.text, name.at, fold=self.fold())
+        else:
+            self.expect("=")
+            column = Column(column_kind, name.text, name.at, aggregation=self.aggregation())
+        if self.accept("where"):
+            column.where = self.expression()
+        return self.attributes(column)
+
+    def fold(self):
+        type = self.ident()
         self.expect("=")
+        initial = self.expression()
+        self.expect("next")
+        return Fold(type.text, initial, self.expression(), type.at)
+
+    def aggregation(self):
         kind = self.ident()
         self.expect("(")
         arguments = []
@@ -381,29 +434,41 @@ class Parser:
             arguments.append(self.expression())
             if self.is_sign("="):
                 raise SpecError("named arguments are not known here", self.token.at)
-        column = Column("metric", name.text, name.at, aggregation=Aggregation(kind.text, arguments, kind.at))
-        if self.accept("where"):
-            column.where = self.expression()
-        return self.attributes(column)
+        return Aggregation(kind.text, arguments, kind.at)
 
-    # Tables
+    # Tables and events
+
+    def events(self, parent):
+        self.expect("events")
+        name = self.ident()
+        events = Events(name.text, name.at, parent=parent)
+        while not self.accept("{"):
+            if self.token.kind == "string":
+                self.string()
+            elif self.accept("where"):
+                events.wheres.append(self.expression())
+            elif self.accept("size"):
+                self.expression()  # a replay empties the ring before it is full
+            else:
+                self.unknown()
+        while not events.keys or self.accept(","):
+            events.keys += self.key()
+        self.expect("}")
+        return events
 
     def table(self, parent):
+        private = self.accept("private") is not None
         self.expect("table")
         name = self.ident()
-        table = Table(name.text, name.at, parent=parent)
+        table = Table(name.text, name.at, parent=parent, private=private)
         self.expect("by")
         while not table.keys or self.accept(","):
             table.keys += self.key()
         while not self.accept("{"):
             self.table_attribute(table)
         while not self.accept("}"):
-            if self.common(table):
-                continue
-            if not self.accept("metric"):
+            if not self.common(table) and not self.kept(table):
                 self.unknown()
-            table.columns.append(self.metric())
-            self.expect(";")
         return table
 
     def key(self):
@@ -437,7 +502,7 @@ class Parser:
             self.expect("by")
             table.top_by = self.ident().text
         elif self.is_word("snapshot", "reset"):
-            self.take()
+            table.reset |= self.take().text == "reset"
         else:
             self.unknown()
 

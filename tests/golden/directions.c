@@ -34,10 +34,12 @@ struct __sk_buff {
 };
 enum { TC_ACT_UNSPEC = -1 };
 
-enum { BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size) = (void *)26;
 
 /* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
@@ -492,9 +494,76 @@ static __always_inline bool super_piece(struct packet *p, const struct super *s,
 	return 1;
 }
 
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide. */
+const volatile __u64 amon_seed = 0x9e3779b97f4a7c15;
+
+/*
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
+ * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ */
+struct own_shape {
+	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+};
+struct own_rows {
+	__u64 count, newest, unused[6];
+};
+
+/* Multiplication carries upwards only, so the halves change places behind each. */
+static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
+{
+	__u64 hash = amon_seed;
+
+	for (__u32 i = 0; i < count; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+		hash = hash >> 32 | hash << 32;
+	}
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
+}
+
+static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 count)
+{
+	__u64 difference = 0;
+
+	for (__u32 i = 0; i < count; i++)
+		difference |= a[i] ^ b[i];
+	return !difference;
+}
+
+/* The slot of a key, new where there is none; 0 where 32 in a row have other keys, or as many are taken as may be. */
+static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, __u32 size,
+                                      const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask;
+	__u32 cpu = bpf_get_smp_processor_id(), at, i;
+	struct own_rows *rows = bpf_map_lookup_elem(map, &cpu);
+	__u32 *list = (void *)(rows + 1);
+	void *slots = (void *)(rows + 1) + 4 * (mask + 1);
+	__u64 *slot;
+
+	if (!rows)
+		return 0;
+	at = hash_words(key, words);
+	for (i = 0; i < 32; i++, at++) {
+		slot = slots + (at & mask) * size;
+		if (!slot[0])
+			break;
+		if (same_words(slot + 1, key, words))
+			return slot;
+	}
+	if (i == 32 || rows->count >= shape->limit)
+		return 0;
+	list[rows->count & mask] = at & mask;
+	__builtin_memcpy(slot + 1, key, 8 * words);
+	slot[0] = 1;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	rows->newest = __sync_fetch_and_add(&rows->count, 1);
+	return slot;
+}
+
 struct both_ways_key {
 	__u8 direction;
-};
+	__u8 padding[7];
+} __attribute__((aligned(8)));
 
 struct both_ways_row {
 	__u64 packets;
@@ -502,12 +571,30 @@ struct both_ways_row {
 
 static const struct both_ways_row both_ways_row_new;
 
+struct both_ways_slot {
+	__u64 used;
+	struct both_ways_key key;
+	struct both_ways_row row;
+} __attribute__((aligned(32)));
+
+/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
+const volatile struct own_shape both_ways_shape = { .mask = 15, .limit = 12 };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct both_ways_slot)));
+} both_ways_rows SEC(".maps");
+
+/* What finds no slot there, on any CPU; it grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2);
 	__type(key, struct both_ways_key);
 	__type(value, struct both_ways_row);
-} both_ways_rows SEC(".maps");
+} both_ways_spill SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -536,6 +623,7 @@ __noinline __u32 count_both_ways(const volatile struct packet *p, struct both_me
 {
 	__u32 zero = 0;
 	struct both_ways_key key;
+	struct both_ways_slot *slot;
 	struct both_ways_row *row;
 
 	if (!p || !m)
@@ -543,10 +631,11 @@ __noinline __u32 count_both_ways(const volatile struct packet *p, struct both_me
 	ledger_add(&m->ways_selected, p->weight, p->frame_len);
 	__builtin_memset(&key, 0, sizeof(key));
 	key.direction = p->hook_direction;
-	row = bpf_map_lookup_elem(&both_ways_rows, &key);
+	slot = own_slot(&both_ways_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &both_ways_shape);
+	row = slot ? &slot->row : bpf_map_lookup_elem(&both_ways_spill, &key);
 	if (!row) {
-		bpf_map_update_elem(&both_ways_rows, &key, &both_ways_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&both_ways_rows, &key);
+		bpf_map_update_elem(&both_ways_spill, &key, &both_ways_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&both_ways_spill, &key);
 	}
 	if (row) {
 		ledger_add(&m->ways_in_rows, p->weight, p->frame_len);

@@ -28,11 +28,12 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1, E2BIG = 7, ENOMEM = 12,
-	EBUSY = 16 };
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
@@ -460,6 +461,72 @@ __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 	return parse(&c);
 }
 
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide. */
+const volatile __u64 amon_seed = 0x9e3779b97f4a7c15;
+
+/*
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
+ * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ */
+struct own_shape {
+	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+};
+struct own_rows {
+	__u64 count, newest, unused[6];
+};
+
+/* Multiplication carries upwards only, so the halves change places behind each. */
+static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
+{
+	__u64 hash = amon_seed;
+
+	for (__u32 i = 0; i < count; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+		hash = hash >> 32 | hash << 32;
+	}
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
+}
+
+static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 count)
+{
+	__u64 difference = 0;
+
+	for (__u32 i = 0; i < count; i++)
+		difference |= a[i] ^ b[i];
+	return !difference;
+}
+
+/* The slot of a key, new where there is none; 0 where 32 in a row have other keys, or as many are taken as may be. */
+static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, __u32 size,
+                                      const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask;
+	__u32 cpu = bpf_get_smp_processor_id(), at, i;
+	struct own_rows *rows = bpf_map_lookup_elem(map, &cpu);
+	__u32 *list = (void *)(rows + 1);
+	void *slots = (void *)(rows + 1) + 4 * (mask + 1);
+	__u64 *slot;
+
+	if (!rows)
+		return 0;
+	at = hash_words(key, words);
+	for (i = 0; i < 32; i++, at++) {
+		slot = slots + (at & mask) * size;
+		if (!slot[0])
+			break;
+		if (same_words(slot + 1, key, words))
+			return slot;
+	}
+	if (i == 32 || rows->count >= shape->limit)
+		return 0;
+	list[rows->count & mask] = at & mask;
+	__builtin_memcpy(slot + 1, key, 8 * words);
+	slot[0] = 1;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	rows->newest = __sync_fetch_and_add(&rows->count, 1);
+	return slot;
+}
+
 struct ingress_flows_key {
 	__be32 net_src[4];
 	__be32 net_dst[4];
@@ -468,7 +535,7 @@ struct ingress_flows_key {
 	__u8 net_proto;
 	__u8 net_version;
 	__u8 padding[2];
-};
+} __attribute__((aligned(8)));
 
 struct ingress_flows_row {
 	__u64 packets;
@@ -476,12 +543,30 @@ struct ingress_flows_row {
 
 static const struct ingress_flows_row ingress_flows_row_new;
 
+struct ingress_flows_slot {
+	__u64 used;
+	struct ingress_flows_key key;
+	struct ingress_flows_row row;
+} __attribute__((aligned(64)));
+
+/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
+const volatile struct own_shape ingress_flows_shape = { .mask = 15, .limit = 12 };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct ingress_flows_slot)));
+} ingress_flows_rows SEC(".maps");
+
+/* What finds no slot there, on any CPU; it grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
 	__type(key, struct ingress_flows_key);
 	__type(value, struct ingress_flows_row);
-} ingress_flows_rows SEC(".maps");
+} ingress_flows_spill SEC(".maps");
 
 struct ingress_metrics {
 	struct counter seen, selected;
@@ -506,6 +591,7 @@ struct {
 static __always_inline void count_ingress_flows(const struct packet *p, struct ingress_metrics *m)
 {
 	struct ingress_flows_key key;
+	struct ingress_flows_slot *slot;
 	struct ingress_flows_row *row;
 	int error = 0; /* not long: before Linux 6.4 its upper half is not set */
 
@@ -523,10 +609,11 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	if (p->layers & (TCP | UDP | SCTP))
 		key.l4_dstport = p->l4_dstport;
 	key.net_version = p->net_version;
-	row = bpf_map_lookup_elem(&ingress_flows_rows, &key);
+	slot = own_slot(&ingress_flows_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &ingress_flows_shape);
+	row = slot ? &slot->row : bpf_map_lookup_elem(&ingress_flows_spill, &key);
 	if (!row) {
-		error = bpf_map_update_elem(&ingress_flows_rows, &key, &ingress_flows_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&ingress_flows_rows, &key);
+		error = bpf_map_update_elem(&ingress_flows_spill, &key, &ingress_flows_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&ingress_flows_spill, &key);
 	}
 	if (!row) {
 		if (error == -E2BIG)

@@ -673,6 +673,97 @@ def enterprise():
     return Enterprise().build()
 
 
+class Remembered:
+    """Traffic whose meaning lies in what came before: see `memory`. Times are in milliseconds from the start."""
+
+    def __init__(self):
+        self.frames = []
+
+    def at(self, ms, kind, payload):
+        self.frames.append(Frame(eth(kind, payload), START + round(ms * SECOND / 1000)))
+
+    def udp(self, ms, host, body=b"", port=7000, ttl=64):
+        self.at(ms, IPV4, ip4(UDP, udp(port, 9, body), src=f"10.9.0.{host}", dst="10.9.1.1", ttl=ttl))
+
+    def silences(self):
+        """Hosts 1 to 8, by how long they say nothing; the number of bytes tells a host's packets apart."""
+        seen = {1: [50 + 500 * n for n in range(24)],             # never silent for a window
+                2: [100, 950, 1850, 2750],                        # less than a window
+                3: [10, 1990, 2010, 3990],                        # 1.98 s, and yet in each window
+                4: [999, 2000, 3999, 6000],                       # 1.001 s and 2.001 s: one whole window, and two
+                5: [500, 1500, 3500, 4500],                       # one whole window
+                6: [500, 3500, 4500, 7500],                       # two whole windows
+                7: [0, 1000, 2000, 3000, 3999.999, 6000, 7000],   # on the edges of windows
+                8: [200, 210, 220, 11200, 11210]}                 # eleven windows
+        for host, times in seen.items():
+            for n, ms in enumerate(times):
+                self.udp(ms, host, b"s" * (n + host), ttl=60 + n % 3)
+
+    def connections(self):
+        """Three TCP connections, interleaved: data, answers, zero windows, segments sent again."""
+        for flow in range(3):
+            client, seq, ack, sent = f"10.9.2.{flow + 1}", 1000 * flow, 5000 * flow, 300 + 7 * flow
+            there = dict(src=client, dst="10.9.3.80")
+            back = dict(src="10.9.3.80", dst=client)
+            self.at(sent, IPV4, ip4(TCP, tcp(4000 + flow, 80, flags=SYN, seq=seq, ack=0), **there))
+            self.at(sent + 20, IPV4, ip4(TCP, tcp(80, 4000 + flow, flags=SYN | ACK, seq=ack, ack=seq + 1), **back))
+            seq, ack = seq + 1, ack + 1
+            for n in range(12):
+                sent += 40 + 31 * (n % 4) + 100 * flow
+                body = b"d" * (10 + n)
+                self.at(sent, IPV4, ip4(TCP, tcp(4000 + flow, 80, body, PSH | ACK, seq, ack, window=500 + n), **there))
+                if n % 3 == 2:
+                    self.at(sent + 25, IPV4, ip4(TCP, tcp(4000 + flow, 80, body, PSH | ACK, seq, ack, window=500 + n), **there))
+                seq += len(body)
+                window = 0 if n % 4 in (1, 2) else 8000 - n
+                self.at(sent + 30, IPV4, ip4(TCP, tcp(80, 4000 + flow, flags=ACK, seq=ack, ack=seq, window=window), ttl=60, **back))
+            self.at(sent + 60, IPV4, ip4(TCP, tcp(4000 + flow, 80, flags=(FIN | ACK) if flow else RST, seq=seq, ack=ack), **there))
+
+    def questions(self):
+        """DNS, each query with an answer but every fifth; every seventh is asked twice; a few answers come without a query."""
+        for n in range(25):
+            client, port, ms = f"10.9.4.{n % 4}", 30000 + n, 137 * n + 3
+            query = ip4(UDP, udp(port, 53, dns(n)), src=client, dst="10.9.0.53")
+            self.at(ms, IPV4, query)
+            if n % 7 == 3:
+                self.at(ms + 5, IPV4, query)
+            if n % 5 != 4:
+                answer = ip4(UDP, udp(53, port, dns(n, True, 3 * (n % 3 == 0))), src="10.9.0.53", dst=client)
+                self.at(ms + 11 + 90 * (n % 3), IPV4, answer)
+        for n in range(3):
+            self.at(1234 + 900 * n, IPV4, ip4(UDP, udp(53, 999, dns(n, True)), src="10.9.0.53", dst="10.9.4.9"))
+
+    def crowd(self):
+        """Forty hosts twice in one window, half of them in the next, ten of them again after a whole window."""
+        for n in range(40):
+            self.udp(5100 + 5 * n, 100 + n, b"c" * (n % 6))
+            self.udp(5500 + 5 * n, 139 - n, b"cc")
+        for n in range(20):
+            self.udp(6100 + 7 * n, 100 + 2 * n, b"c" * n)
+        for n in range(10):
+            self.udp(8100 + 7 * n, 100 + 3 * n, b"c" * n)
+
+    def absent(self):
+        """Between them what lacks most fields: ARP, IPv6 without ports, later fragments."""
+        for n in range(14):
+            self.at(333 * n + 1, ARP, arp(1 + n % 2, src=f"10.9.0.{1 + n % 3}"))
+        for n in range(10):
+            self.at(470 * n + 2, IPV6, ip6(ICMPV6, icmp(128, 0, 5, n), hlim=64 - n % 2))
+        for n in range(6):
+            self.at(51 + 700 * n, IPV4, ip4(UDP, b"f" * 16, src="10.9.0.1", dst="10.9.1.1", offset=24 * (n + 1), ident=n))
+
+    def build(self):
+        for part in (self.silences, self.connections, self.questions, self.crowd, self.absent):
+            part()
+        self.frames.sort(key=lambda frame: frame.time)
+        return self.frames
+
+
+def memory():
+    """12 seconds of what needs memory: keys silent for less than a window of 1 s, one or two, segments sent again, a crowd."""
+    return Remembered().build()
+
+
 # name: (frames, how it is written); the formats are spread so that a reader meets them all
 CAPTURES = {
     "basic": (basic, lambda path, frames: write_pcap(path, frames)),
@@ -681,6 +772,7 @@ CAPTURES = {
     "sizes": (sizes, lambda path, frames: write_pcap(path, frames)),
     "clock": (clock, lambda path, frames: write_pcap(path, frames, order=">", nano=True)),
     "directions": (directions, lambda path, frames: write_pcapng(path, frames)),
+    "memory": (memory, lambda path, frames: write_pcap(path, frames, nano=True)),
     "enterprise": (enterprise, lambda path, frames: write_pcap(path, frames)),
 }
 

@@ -65,6 +65,16 @@ static inline void fill(struct fixture *fixture)
 	add_flow(fixture, 3, 1, 90);
 }
 
+/* As `window` makes it: each read is what came since the one before. */
+static inline void reset_all(struct amon_exports *exports)
+{
+	struct amon_export_section *section = exports->sections;
+
+	section->reset = section->tables[0].reset = true;
+	for (uint32_t i = 0; i < section->column_count; i++)
+		section->columns[i].reset = true;
+}
+
 static inline int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));

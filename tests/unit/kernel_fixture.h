@@ -49,6 +49,7 @@ static inline struct fixture *fixture_load(const char *spec, const char *broken_
 	struct amon_check_options options = { NULL, 0 };
 	struct amon_failure failure = { .message = "" };
 	struct amon_diagnostics diagnostics;
+	struct amon_lines lines;
 	struct amon_plan *plan;
 	struct amon_file *file;
 	char *c;
@@ -58,7 +59,7 @@ static inline struct fixture *fixture_load(const char *spec, const char *broken_
 	file = amon_parse(f->arena, amon_source_from_text(f->arena, "test.amon", spec, strlen(spec)), &diagnostics);
 	plan = amon_plan(f->arena, amon_check(f->arena, file, &options, &diagnostics), &diagnostics);
 	f->exports = amon_plan_exports(plan);
-	c = amon_emit(plan);
+	c = amon_emit(plan, &lines);
 	fixture_break(c, broken_line);
 	if (fixture_is_skipped())
 		return f;

@@ -13,6 +13,7 @@
 #include "compiler/arena.h"
 #include "compiler/check.h"
 #include "compiler/diagnostic.h"
+#include "compiler/ipfix.h"
 #include "compiler/units.h"
 
 struct fixture {
@@ -746,6 +747,21 @@ static void test_units(void **state)
 	}
 }
 
+/* Numbers of RFC 7012's registry; and no field has an element that it does not know. */
+static void test_ipfix(void **state)
+{
+	(void)state;
+	assert_int_equal(amon_ipfix_find("sourceIPv4Address")->id, 8);
+	assert_int_equal(amon_ipfix_find("flowStartMilliseconds")->id, 152);
+	assert_int_equal(amon_ipfix_find("tcpWindowSize")->id, 186);
+	assert_int_equal(amon_ipfix_find("mplsTopLabelExp")->id, 203);
+	assert_int_equal(amon_ipfix_find("dot1qCustomerVlanId")->id, 245);
+	assert_null(amon_ipfix_find("OctetDeltaCount"));
+	for (const struct amon_field *field = amon_fields; field->name; field++)
+		if (field->ipfix)
+			assert_non_null(amon_ipfix_find(field->ipfix));
+}
+
 static void test_attributes(void **state)
 {
 	const struct amon_probe *probe =
@@ -755,6 +771,7 @@ static void test_attributes(void **state)
 
 	assert_string_equal(a->exported, "IN_BYTES");
 	assert_string_equal(a->ipfix, "octetDeltaCount");
+	assert_int_equal(a->ipfix_id, 1);
 	assert_string_equal(a->help, "help");
 	assert_int_equal(b->ipfix_pen, 9);
 	assert_int_equal(b->ipfix_id, 87);
@@ -1154,6 +1171,7 @@ int main(void)
 		TEST(test_bases_at_export),
 		TEST(test_result_types),
 		TEST(test_units),
+		TEST(test_ipfix),
 		TEST(test_attributes),
 		TEST(test_buckets),
 		TEST(test_once),

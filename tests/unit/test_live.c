@@ -33,11 +33,12 @@ static void only_counters(struct fixture *fixture)
 	fixture->exports->column_count = 0;
 }
 
-static void read_at(struct fixture *fixture, uint64_t seconds)
+static void read_between(struct fixture *fixture, uint64_t start, uint64_t end)
 {
 	struct amon_window window = ten_seconds;
 
-	window.end = window.start + seconds * SECOND;
+	window.end = window.start + end * SECOND;
+	window.start += start * SECOND;
 	amon_document_free(fixture->document);
 	assert_int_equal(amon_document(fixture->exports, fixture->collected, &window, &fixture->document), 0);
 }
@@ -74,14 +75,13 @@ static void test_totals(void **state)
 	struct amon_live *live = live_of(100, 40);
 	char *text;
 
-	fixture->exports->window = 0;
 	only_counters(fixture);
-	read_at(fixture, 10);
+	read_between(fixture, 0, 10);
 	assert_string_equal(draw(fixture, live, 100), first);
 	section_of(fixture)->packets += 4;
 	section_of(fixture)->bytes += 300;
 	add_flow(fixture, 9, 7, 600);
-	read_at(fixture, 12);
+	read_between(fixture, 0, 12);
 	text = draw(fixture, live, 100);
 	assert_memory_equal(text, "\033[16A\rsample, ", 14);
 	assert_string_equal(text + strlen(text) - strlen(second), second);
@@ -94,9 +94,15 @@ static void test_windows(void **state)
 	struct fixture *fixture = *state;
 	struct amon_live *live = live_of(100, 40);
 
-	for (int i = 0; i < 2; i++)
-		assert_non_null(strstr(draw(fixture, live, 100), "  packets    12  1.2/s" END));
-	assert_non_null(strstr(draw(fixture, live, 100), "  rest (1)              1        0.1     90        9  "));
+	reset_all(fixture->exports);
+	for (unsigned int i = 0; i < 3; i++) {
+		char *text;
+
+		read_between(fixture, 10 * i, 10 * i + 10);
+		text = draw(fixture, live, 100);
+		assert_non_null(strstr(text, "  packets    12  1.2/s" END));
+		assert_non_null(strstr(text, "  rest (1)              1        0.1     90        9  "));
+	}
 	amon_live_free(live);
 }
 

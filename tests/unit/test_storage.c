@@ -21,7 +21,21 @@
 #define BUCKETS 8
 #define MAX     20000
 
-enum { SECTION_MAP = 3, ROWS_MAP, OTHER_MAP };
+enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
+
+/* Rows that CPUs own: a header, a list of slots, and slots. */
+#define SLOTS 16
+
+struct own_cpu {
+	uint64_t count, unused[7];
+	uint32_t list[SLOTS];
+	struct own_slot {
+		uint64_t used;
+		struct sample_key key;
+		struct sample_flow flow;
+		uint8_t padding[128 - 8 - sizeof(struct sample_key) - sizeof(struct sample_flow)];
+	} slots[SLOTS];
+};
 
 struct entry {
 	struct sample_key key;
@@ -31,6 +45,7 @@ struct entry {
 static struct {
 	struct sample_section section[CPUS];
 	struct sample_flow other[CPUS];
+	struct own_cpu own[CPUS];
 	struct entry entries[MAX]; /* bucket after bucket */
 	uint32_t count, bucket_starts[BUCKETS + 1];
 	bool no_batches, wrong_size;
@@ -51,6 +66,11 @@ static int fake_info(int fd, void *to, __u32 *length)
 	info->key_size = fd == ROWS_MAP ? sizeof(struct sample_key) : 4;
 	info->value_size = fd == SECTION_MAP ? sizeof(struct sample_section) : sizeof(struct sample_flow);
 	info->value_size += kernel.wrong_size;
+	if (fd == OWN_MAP) {
+		info->type = BPF_MAP_TYPE_ARRAY;
+		info->max_entries = CPUS;
+		info->value_size = sizeof(struct own_cpu);
+	}
 	return 0;
 }
 
@@ -173,6 +193,7 @@ static int fake_delete_batch(int fd, void *in, void *out, void *keys, void *valu
 #define bpf_map_lookup_batch            fake_batch
 #define bpf_map_lookup_and_delete_batch fake_delete_batch
 
+#include "runtime/own.c"
 #include "runtime/storage.c"
 
 /* --- tests */
@@ -186,7 +207,9 @@ struct fixture {
 
 static int fd_of(const char *name)
 {
-	return !strcmp(name, "ingress") ? SECTION_MAP : strcmp(name, "ingress_flows") ? OTHER_MAP : ROWS_MAP;
+	if (!strcmp(name, "ingress_flows_spill"))
+		return ROWS_MAP;
+	return !strcmp(name, "ingress") ? SECTION_MAP : strcmp(name, "ingress_flows") ? OTHER_MAP : OWN_MAP;
 }
 
 /* What amon_reader_cut() does of a read. */
@@ -221,6 +244,7 @@ static int setup(void **state)
 	assert_int_equal(amon_maps_list(fixture->exports, &fixture->maps), 0);
 	for (uint32_t i = 0; i < fixture->maps.count; i++)
 		fixture->maps.maps[i].fds[0] = fd_of(fixture->maps.maps[i].name);
+	amon_maps_entry(&fixture->maps, "ingress_flows")->memory[0] = kernel.own;
 	*state = fixture;
 	return 0;
 }
@@ -380,14 +404,94 @@ static void test_wrong_size(void **state)
 	assert_int_equal(reset(fixture), -EINVAL);
 }
 
+static void own_row(uint32_t cpu, uint32_t slot, uint8_t address, uint64_t packets)
+{
+	struct own_cpu *own = &kernel.own[cpu];
+
+	own->list[own->count++] = slot;
+	own->slots[slot] = (struct own_slot){ .used = 1,
+		                              .key = { .version = 4, .src = { address } },
+		                              .flow = { .packets = packets } };
+}
+
+/* Rows of one key become one, on whichever CPUs and in whichever maps they are. */
+static void test_own_rows(void **state)
+{
+	struct fixture *fixture = *state;
+	struct amon_collected *collected;
+	const struct sample_flow *flows;
+
+	own_row(0, 3, 7, 10);
+	own_row(0, 15, 8, 1);
+	own_row(2, 0, 7, 5);
+	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
+	kernel.entries[0].values[1].packets = 100;
+	kernel.count = 1;
+	for (int i = 1; i <= BUCKETS; i++)
+		kernel.bucket_starts[i] = 1;
+	assert_int_equal(collect(fixture, &collected), 0);
+	assert_int_equal(collected->sections[0].tables[0].row_count, 2);
+	flows = (const struct sample_flow *)(const void *)collected->sections[0].tables[0].records;
+	assert_int_equal(flows[0].packets, 15);
+	assert_int_equal(flows[1].packets, 101);
+	amon_collected_free(collected);
+}
+
+/* To the last byte, so that the next window's first packet finds an empty slot. */
+static void test_reset_own_rows(void **state)
+{
+	static const struct own_slot zero;
+
+	own_row(1, 4, 9, 3);
+	own_row(1, 5, 10, 3);
+	assert_int_equal(reset(*state), 0);
+	assert_int_equal(kernel.own[1].count, 0);
+	assert_memory_equal(&kernel.own[1].slots[4], &zero, sizeof(zero));
+	assert_memory_equal(&kernel.own[1].slots[5], &zero, sizeof(zero));
+}
+
+/* The table's size on one CPU, as small as it is; a share of it where all would take too much. */
+static void test_shapes(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct amon_export_table table = fixture->exports->sections[0].tables[0];
+	struct amon_own_shape shape;
+
+	table.twice = true;
+	table.size = 1;
+	shape = amon_own_shape(&table, 2, false);
+	assert_int_equal(shape.limit + shape.spill, 1);
+	table.size = 1000;
+	shape = amon_own_shape(&table, 2, false);
+	assert_int_equal(shape.limit + shape.spill, 1000);
+	assert_int_equal(shape.slots, 2048);
+	/* 2 CPUs × 2 clones × 128 bytes × 65,536 rows are 32 MiB, so each CPU has half of the rows */
+	table.size = 65536;
+	shape = amon_own_shape(&table, 2, false);
+	assert_int_equal(shape.limit, 32768);
+	assert_int_equal(shape.spill, 65536);
+	/* and never less than 4,096 */
+	shape = amon_own_shape(&table, 512, false);
+	assert_int_equal(shape.limit, 4096);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
-		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
-		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
+		TEST(test_read),
+		TEST(test_large_buckets),
+		TEST(test_empty),
+		TEST(test_no_batches),
+		TEST(test_pretends_no_batches),
+		TEST(test_records),
+		TEST(test_reset),
+		TEST(test_reset_without_batches),
+		TEST(test_wrong_size),
+		TEST(test_own_rows),
+		TEST(test_reset_own_rows),
+		TEST(test_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ static int begin(void **state)
 
 	series->fixture.arena = amon_arena_new();
 	series->fixture.exports = sample_exports(series->fixture.arena);
+	reset_all(series->fixture.exports);
 	series->totals = amon_totals_new(series->fixture.exports);
 	series->window = (struct amon_window){ .start = 1000 * SECOND };
 	*state = series;
@@ -206,6 +207,40 @@ static void test_monotone(void **state)
 	}
 }
 
+/* What is a total already is not added: here the count of packets, the ledger and the table. */
+static void test_mixed(void **state)
+{
+	struct series *series = *state;
+	struct amon_export_section *section = series->fixture.exports->sections;
+
+	amon_totals_free(series->totals);
+	section->reset = section->tables[0].reset = section->columns[SAMPLE_PACKETS].reset = false;
+	series->totals = amon_totals_new(series->fixture.exports);
+	for (uint64_t i = 1; i <= 3; i++) {
+		struct sample_section *record = open_window(series);
+
+		record->packets = 10 * i;
+		record->bytes = 100;
+		record->seen.packets = 11 * i;
+		record->flows_in_rows.packets = 7 * i;
+		add_flow(&series->fixture, 1, 5 * i, 50 * i);
+		if (i < 3)
+			add_flow(&series->fixture, 2, 5, 50);
+		add_flow(&series->fixture, 4, 2, 1);
+		close_window(series, 0);
+	}
+	assert_int_equal(cell_of(series, SAMPLE_PACKETS)->natural, 30);
+	assert_int_equal(cell_of(series, SAMPLE_BYTES)->integer, 300);
+	assert_int_equal(amon_section_packets(amon_totals_document(series->totals)->sections, SECTION_AT(seen)).packets,
+	                 33);
+	assert_int_equal(
+	        amon_section_packets(amon_totals_document(series->totals)->sections, SECTION_AT(flows_in_rows)).packets,
+	        21);
+	assert_int_equal(bytes_of(series, 1), 150);
+	assert_int_equal(bytes_of(series, 2), -1);
+	assert_null(amon_totals_document(series->totals)->sections[0].tables[0].rest);
+}
+
 /* In OpenMetrics counters are totals, `rest` too; all else is the last window's. */
 static void test_openmetrics(void **state)
 {
@@ -242,8 +277,8 @@ static void test_openmetrics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sections), TEST(test_rows),     TEST(test_other),
-		TEST(test_idle),     TEST(test_monotone), TEST(test_openmetrics),
+		TEST(test_sections), TEST(test_rows),  TEST(test_other),       TEST(test_idle),
+		TEST(test_monotone), TEST(test_mixed), TEST(test_openmetrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

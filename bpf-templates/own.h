@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide. */
+const volatile __u64 amon_seed = 0x9e3779b97f4a7c15;
+
+/*
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
+ * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ */
+struct own_shape {
+	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+};
+struct own_rows {
+	__u64 count, newest, unused[6];
+};
+
+/* Multiplication carries upwards only, so the halves change places behind each. */
+static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
+{
+	__u64 hash = amon_seed;
+
+	for (__u32 i = 0; i < count; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+		hash = hash >> 32 | hash << 32;
+	}
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
+}
+
+static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 count)
+{
+	__u64 difference = 0;
+
+	for (__u32 i = 0; i < count; i++)
+		difference |= a[i] ^ b[i];
+	return !difference;
+}
+
+/* The slot of a key, new where there is none; 0 where 32 in a row have other keys, or as many are taken as may be. */
+static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, __u32 size,
+                                      const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask;
+	__u32 cpu = bpf_get_smp_processor_id(), at, i;
+	struct own_rows *rows = bpf_map_lookup_elem(map, &cpu);
+	__u32 *list = (void *)(rows + 1);
+	void *slots = (void *)(rows + 1) + 4 * (mask + 1);
+	__u64 *slot;
+
+	if (!rows)
+		return 0;
+	at = hash_words(key, words);
+	for (i = 0; i < 32; i++, at++) {
+		slot = slots + (at & mask) * size;
+		if (!slot[0])
+			break;
+		if (same_words(slot + 1, key, words))
+			return slot;
+	}
+	if (i == 32 || rows->count >= shape->limit)
+		return 0;
+	list[rows->count & mask] = at & mask;
+	__builtin_memcpy(slot + 1, key, 8 * words);
+	slot[0] = 1;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	rows->newest = __sync_fetch_and_add(&rows->count, 1);
+	return slot;
+}
