@@ -35,6 +35,7 @@ struct amon_feed_packet {
 struct amon_feed {
 	__u64 cursor; /* where in the batch the next packet starts, or NONE */
 	__u64 run;    /* packets that were handed to the probe */
+	__u64 missed; /* the probe was not reached by the last call (XDP) */
 	__u8 batch[AMON_FEED_BATCH + sizeof(struct amon_feed_packet) + AMON_FEED_FRAME];
 };
 

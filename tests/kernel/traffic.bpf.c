@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A generator of packets: each live frame of a test run becomes the next TCP SYN of a number of sessions and goes out of
- * an interface. It counts what it sent, so that a probe behind the interface can be held against it. And a mirror,
- * which sends what comes in out of the same interface again.
+ * an interface. It counts what it sent, so that a probe behind the interface can be held against it. What has
+ * arrived there is counted too, so that no more is on its way than the interface has room for: on kernels up to 6.4
+ * it may leave its packets lying for a while. And a mirror, which sends what comes in out of the same interface again.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h>
 #include <linux/tcp.h>
 
 #include <bpf/bpf_endian.h>
@@ -73,7 +75,8 @@ int generate(struct xdp_md *xdp)
 	__u64 number = traffic.sent, *count;
 	__u32 session;
 
-	if ((void *)(frame + 1) > (void *)(long)xdp->data_end)
+	if ((void *)(frame + 1) > (void *)(long)xdp->data_end ||
+	    (traffic.paced && number - *(volatile __u64 *)&traffic.arrived >= TRAFFIC_ROOM))
 		return XDP_DROP;
 	session = next_session(number);
 	count = bpf_map_lookup_elem(&traffic_sessions, &session);
@@ -84,6 +87,19 @@ int generate(struct xdp_md *xdp)
 	frame->tcp.source = bpf_htons(1024 + session % 50000);
 	traffic.sent = number + 1;
 	return bpf_redirect(traffic.ifindex, 0);
+}
+
+/* Packets of this generator are known by the sender's address. */
+SEC("tc")
+int arrive(struct __sk_buff *skb)
+{
+	struct ethhdr *ethernet = (void *)(long)skb->data;
+
+	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
+		return TC_ACT_UNSPEC;
+	if (ethernet->h_source[4] == traffic.id >> 8 && ethernet->h_source[5] == (traffic.id & 0xff))
+		__sync_fetch_and_add(&traffic.arrived, 1);
+	return TC_ACT_UNSPEC;
 }
 
 SEC("tc")

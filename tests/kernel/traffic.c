@@ -20,6 +20,9 @@
 #define BATCH_FIRST       4096u
 #define BATCH_MAX         500000u
 
+/* Behind all that finds a place of its own, which the kernel gives from 49152 down. */
+#define MIRROR_PRIORITY 60000
+
 extern const uint8_t amon_bpf_traffic[], amon_bpf_traffic_end[];
 
 struct traffic {
@@ -94,6 +97,8 @@ static int open_generator(struct traffic *traffic, uint32_t sessions)
 	return error ? error : map_all(traffic, sessions);
 }
 
+static int generators; /* of this process */
+
 struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traffic_order order)
 {
 	struct traffic *traffic = calloc(1, sizeof(*traffic));
@@ -110,6 +115,7 @@ struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traff
 	traffic->shared->ifindex = if_nametoindex(interface);
 	traffic->shared->sessions = sessions;
 	traffic->shared->order = order;
+	traffic->shared->id = (uint32_t)__atomic_add_fetch(&generators, 1, __ATOMIC_RELAXED);
 	traffic->shared->random = 88172645463325252ull;
 	traffic->batch = BATCH_FIRST;
 	return traffic;
@@ -127,14 +133,14 @@ void traffic_free(struct traffic *traffic)
 
 int traffic_send(struct traffic *traffic, uint32_t count)
 {
-	uint8_t frame[60] = {
-		[0] = 2, [5] = 9, [6] = 2, [11] = 8, [12] = 8, [14] = 0x45, [17] = 46, [22] = 64, [23] = 6
-	};
+	uint8_t frame[60] = { [0] = 2, [5] = 9, [6] = 2, [12] = 8, [14] = 0x45, [17] = 46, [22] = 64, [23] = 6 };
 	struct xdp_md context = { .data_end = sizeof(frame), .ingress_ifindex = traffic->shared->ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .ctx_in = &context,
 	            .ctx_size_in = sizeof(context), .repeat = (int)count, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	memcpy(frame + 30, (uint8_t[]){ 192, 0, 2, 1 }, 4);
+	frame[10] = traffic->shared->id >> 8;
+	frame[11] = traffic->shared->id & 0xff;
 	frame[37] = 80;   /* destination port */
 	frame[46] = 0x50; /* no options */
 	frame[47] = 0x02; /* SYN */
@@ -176,13 +182,14 @@ static uint64_t now(clockid_t clock)
 /* One batch, after which the next is longer where this one was short. */
 static int send_batch(struct traffic *traffic, uint64_t left)
 {
-	uint64_t start = now(CLOCK_MONOTONIC), busy = now(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t start = now(CLOCK_MONOTONIC), busy = now(CLOCK_THREAD_CPUTIME_ID), sent = traffic_sent(traffic);
 	int error = traffic_send(traffic, left < traffic->batch ? (uint32_t)left : traffic->batch);
 
 	traffic->busy += now(CLOCK_THREAD_CPUTIME_ID) - busy;
 	if (now(CLOCK_MONOTONIC) - start < BATCH_NANOSECONDS && traffic->batch < BATCH_MAX)
 		traffic->batch *= 2;
-	return error;
+	/* or what was lost on its way would be waited for without end */
+	return error ? error : traffic_sent(traffic) == sent ? -EIO : 0;
 }
 
 static void *send_all(void *data)
@@ -222,20 +229,32 @@ bool traffic_runs(const struct traffic *traffic)
 	return traffic->runs;
 }
 
-int traffic_mirror(const char *interface)
+static int add_filter(const struct bpf_object *object, const char *program, const char *interface, uint32_t priority)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface), .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .priority = 60000);
+	LIBBPF_OPTS(bpf_tc_opts, options, .priority = priority,
+	            .prog_fd = bpf_program__fd(bpf_object__find_program_by_name(object, program)));
+	int error = bpf_tc_hook_create(&hook);
+
+	return error && error != -EEXIST ? error : bpf_tc_attach(&hook, &options);
+}
+
+int traffic_pace(struct traffic *traffic, const char *peer)
+{
+	int error = add_filter(traffic->object, "arrive", peer, traffic->shared->id);
+
+	traffic->shared->paced = !error;
+	return error;
+}
+
+int traffic_mirror(const char *interface)
+{
 	struct bpf_object *object =
 	        bpf_object__open_mem(amon_bpf_traffic, amon_bpf_traffic_end - amon_bpf_traffic, NULL);
 	int error = object ? bpf_object__load(object) : -errno;
 
-	if (!error) {
-		options.prog_fd = bpf_program__fd(bpf_object__find_program_by_name(object, "mirror"));
-		error = bpf_tc_hook_create(&hook);
-	}
-	if (!error || error == -EEXIST)
-		error = bpf_tc_attach(&hook, &options);
+	if (!error)
+		error = add_filter(object, "mirror", interface, MIRROR_PRIORITY);
 	bpf_object__close(object);
 	return error;
 }

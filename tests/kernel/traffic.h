@@ -6,8 +6,9 @@
 
 /* What the generator in the kernel (traffic.bpf.c) shares with whoever runs it. */
 struct traffic_shared {
-	__u64 sent, random;
+	__u64 sent, arrived, random;
 	__u32 sessions, ifindex;
+	__u32 id, paced;
 	__u32 order; /* enum traffic_order */
 };
 
@@ -19,6 +20,8 @@ enum traffic_order {
 };
 
 #define TRAFFIC_SHARES 65536
+/* Packets that may be on their way: less than a queue of veth takes (256) by a batch of a test run (64). */
+#define TRAFFIC_ROOM 128
 
 #ifndef __bpf__
 #include <stdbool.h>
@@ -33,6 +36,11 @@ struct traffic;
 /** NULL where it cannot be had, with the reason on standard error. */
 struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traffic_order order);
 void traffic_free(struct traffic *traffic);
+/**
+ * From here on no more is sent than has arrived at the peer's TC ingress, but for what its queue has room for: for
+ * peers whose programs pass packets on. 0 or -errno.
+ */
+int traffic_pace(struct traffic *traffic, const char *peer);
 /** Sends so many packets, on the CPU that the caller runs on. 0 or -errno. */
 int traffic_send(struct traffic *traffic, uint32_t count);
 /** How many it has sent since it was made. */

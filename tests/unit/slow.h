@@ -89,6 +89,7 @@ static inline void slow_start(struct slow *slow, bool announces)
 		fail_msg("%s", failure.message);
 	slow->traffic = traffic_new("v1", 1, TRAFFIC_IN_TURN);
 	assert_non_null(slow->traffic);
+	assert_int_equal(traffic_pace(slow->traffic, "v0"), 0);
 }
 
 static inline void slow_cut(struct slow *slow)

@@ -176,6 +176,7 @@ static void check_replacements(const char *window, bool totals)
 	struct sums sums = { 0 };
 	uint64_t sequence;
 
+	assert_int_equal(traffic_pace(traffic, "v0"), 0);
 	deploy(&probes[0]);
 	assert_int_equal(traffic_start(traffic, 1, 0), 0);
 	for (int i = 0; i < REPLACEMENTS; i++) {
@@ -281,6 +282,7 @@ static void test_killed_readers(void **state)
 	unlink(path);
 	built = build_with(small, "window 1s;");
 	traffic = traffic_new("v1", SESSIONS, TRAFFIC_IN_TURN);
+	assert_int_equal(traffic_pace(traffic, "v0"), 0);
 	deploy(&built);
 	srandom(11);
 	assert_int_equal(traffic_start(traffic, 1, 0), 0);

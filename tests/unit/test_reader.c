@@ -18,7 +18,7 @@
 
 /* Readers under traffic at full speed: those that die, and those that wait for hooks which interrupt one another. */
 
-#define KILLS    150
+#define KILLS    100
 #define SESSIONS 100
 
 /* --- readers that are killed */
@@ -58,8 +58,11 @@ static bool read_and_tell(const struct running *r, int to)
 	return done;
 }
 
-/* A child shares the reader's memory and maps, and so is any reader of the probe. */
-static void kill_reader(const struct running *r, int to)
+/*
+ * A child shares the reader's memory and maps, and so is any reader of the probe. It dies at any instant of the first
+ * microseconds, in which it reads a few windows: a grace period takes some 15 milliseconds.
+ */
+static void kill_reader(const struct running *r, int to, unsigned int within)
 {
 	pid_t reader = fork();
 
@@ -68,7 +71,7 @@ static void kill_reader(const struct running *r, int to)
 			;
 		_exit(1);
 	}
-	usleep((unsigned int)(random() % 8000));
+	usleep((unsigned int)random() % within);
 	kill(reader, SIGKILL);
 	waitpid(reader, NULL, 0);
 }
@@ -117,7 +120,7 @@ static void check_killed(bool announces)
 	srandom(11);
 	assert_int_equal(traffic_start(r.traffic, 1, 0), 0);
 	for (int i = 0; i < KILLS; i++)
-		kill_reader(&r, file);
+		kill_reader(&r, file, announces ? 8000 : 50000);
 	traffic_stop(r.traffic);
 	/* what the last of them left, and what came since */
 	assert_true(read_and_tell(&r, file) && read_and_tell(&r, file));

@@ -154,6 +154,7 @@ static void test_two_cpus(void **state)
 	      "} } }",
 	      3000, TRAFFIC_SHUFFLED);
 	second = traffic_new("v1", 3000, TRAFFIC_IN_TURN);
+	assert_int_equal(traffic_pace(second, "v0"), 0);
 	assert_int_equal(traffic_start(second, 0, 0), 0);
 	cut_windows(&r, WINDOWS, 1000000);
 	traffic_stop(second);

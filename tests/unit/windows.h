@@ -128,6 +128,7 @@ static inline void start_loaded(struct running *r, struct fixture *fixture, uint
 		fail_msg("%s", failure.message);
 	r->traffic = traffic_new("v1", sessions, order);
 	assert_non_null(r->traffic);
+	assert_int_equal(traffic_pace(r->traffic, "v0"), 0);
 }
 
 static inline void start(struct running *r, const char *spec, uint32_t sessions, enum traffic_order order)
