@@ -139,7 +139,7 @@ struct amon_plan {
 	struct amon_plan_slice *slices;
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
-	bool forget, walks_extensions, parses;
+	bool walks_extensions, parses;
 	uint32_t packet_size, map_count;
 };
 
