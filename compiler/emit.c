@@ -110,8 +110,7 @@ static void write_packet(struct emitter *e)
 	fprintf(e->out, "\t__u32 layers, cause;\n");
 	if (weighted)
 		fprintf(e->out, "\t__u32 weight; /* wire packets that this run stands for */\n");
-	if (e->plan->forget)
-		fprintf(e->out, "\t__u32 at; /* the parser's */\n");
+	emit_parser_members(e);
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (strcmp(e->plan->members[i].field->member, "time") != 0)
 			emit_member(e->out, e->plan->members[i].field->c_type, e->plan->members[i].field->member);

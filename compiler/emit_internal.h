@@ -103,6 +103,8 @@ void emit_section_maps(struct emitter *e, const struct amon_plan_section *sectio
 /* emit_parser.c: templates, with what the plan keeps of a packet */
 void emit_template(struct emitter *e, const char *name);
 void emit_parser(struct emitter *e);
+/** What its functions hand to each other in struct packet. */
+void emit_parser_members(struct emitter *e);
 /* emit_program.c: what the hooks run */
 void emit_programs(struct emitter *e);
 

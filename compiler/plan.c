@@ -344,7 +344,6 @@ static void plan_walk(struct amon_plan *plan)
 	plan->walked = walked;
 	plan->parses = walked != 0;
 	plan->walks_extensions = (walked & BIT(IPV6)) && (late || (walked & ABOVE_NET));
-	plan->forget = (walked & BIT(VLAN)) || plan->walks_extensions;
 	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
 		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;
 	plan->causes[AMON_CAUSE_EXTENSION_TRUNCATED] = plan->walks_extensions;
@@ -377,7 +376,7 @@ static void plan_packet(struct amon_plan *plan)
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->members[i].field = first_row(plan->members[i].field);
 	qsort(plan->members, plan->member_count, sizeof(*plan->members), compare_members);
-	plan->packet_size = 24;
+	plan->packet_size = 36;
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
 	plan->packet_size += plan->slice_count * 9 + (plan->exact && plan->coarse) * 8;

@@ -187,7 +187,7 @@ struct amon_plan {
 	struct amon_plan_slice *slices;
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
-	bool forget, walks_extensions, parses;
+	bool walks_extensions, parses;
 	bool own_rows; /* some table has rows of each CPU's own */
 	bool numbered; /* some section needs the number of the window */
 	uint32_t packet_size, map_count;

@@ -278,7 +278,8 @@ static int subtract_baseline(struct amon_reader *reader, uint64_t sequence, stru
                              struct amon_failure *failure)
 {
 	uint32_t slot = sequence & 1;
-	AMON_FREES uint8_t *baseline = malloc(amon_baseline_size(reader->exports));
+	uint32_t size = amon_baseline_size(reader->exports);
+	AMON_FREES uint8_t *baseline = size ? malloc(size) : NULL;
 	int error = baseline ? bpf_map_lookup_elem(reader->baseline, &slot, baseline) : -ENOMEM;
 
 	if (error)
