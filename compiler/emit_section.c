@@ -396,7 +396,9 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
 	if (!once && table->map && table->memory)
-		amon_write(w, "volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */\n");
+		amon_write(
+		        w,
+		        "volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */\n");
 	if (!once && !has_other(table))
 		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', w->out);
@@ -564,7 +566,7 @@ static const char *part_function(struct emitter *e, const struct amon_plan_secti
 static void write_section_function(struct emitter *e, const struct amon_plan_section *section, bool once)
 {
 	unsigned int temporaries;
-	uint32_t more[2] = { 0, 0 };
+	uint32_t more[AMON_PLAN_PARTS] = { 0 };
 	struct look look = look_of(section, once);
 	struct amon_writer w;
 
@@ -590,7 +592,7 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 		write_looks(&w, section, look.steps);
 	if (look.steps && section->memory)
 		emit_memory_step(&w, &(struct scope){ e, section, section->parts[0].pointer }, NULL);
-	for (uint32_t i = 0; i < section->part_count; i++) {
+	for (uint32_t i = 0; i < section->part_count && i < AMON_PLAN_PARTS; i++) {
 		struct scope s = { e, section, section->parts[i].pointer };
 
 		write_metrics(&w, &s, &section->parts[i].record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);

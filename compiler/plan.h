@@ -136,6 +136,9 @@ struct amon_plan_memory {
 	bool grows; /* with use, rather than being allocated whole */
 };
 
+/** Of a section's records: those of clones and the one that they share. */
+#define AMON_PLAN_PARTS 2
+
 /**
  * A section's record, and the map that holds it, an entry of one. What a snapshot reads lies in a map of each clone's
  * own, all else in one that they share, so a section may have two.
@@ -150,7 +153,7 @@ struct amon_plan_part {
 struct amon_plan_section {
 	const struct amon_section *section;
 	const char *function;
-	struct amon_plan_part parts[2]; /* the ledger of the section is in the first */
+	struct amon_plan_part parts[AMON_PLAN_PARTS]; /* the ledger of the section is in the first */
 	uint32_t part_count;
 	struct amon_plan_table *tables;
 	uint32_t table_count;

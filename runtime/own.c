@@ -112,7 +112,7 @@ static uint8_t *slot_of(const struct view *view, uint8_t *cpu, uint64_t row, uin
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
                   int (*visit)(const void *key, const void *record, void *data), void *data)
 {
-	struct view view;
+	struct view view = { NULL, 0, 0, 0 };
 	int error = open_view(table, map, clone, &view);
 
 	for (uint32_t i = 0; i < view.cpus && !error; i++) {
@@ -130,7 +130,7 @@ int amon_own_read(const struct amon_export_table *table, struct amon_map *map, u
 
 int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
 {
-	struct view view;
+	struct view view = { NULL, 0, 0, 0 };
 	int error = open_view(table, map, clone, &view);
 
 	for (uint32_t i = 0; i < view.cpus && !error; i++) {
