@@ -321,7 +321,7 @@ static const struct wrong wrong_memory[] = {
 	{ "let $a = 1; metric @a : u8 = 0 next a + 1;", "`a` is defined twice", NULL },
 	{ "let $a = 1; table t by net.src { metric @a : u8 = 0 next 1; }", "this fold hides another", NULL },
 	{ "@metric a : u8 = 0 next a + 1 reset;", "`reset` alone cannot be exact for a fold", "snapshot reset" },
-	{ "table t by net.src { state a = count(); metric m = count() where @aa > 1; }", "`aa`", "`a`" },
+	{ "table t by net.src { state syns = count(); metric m = count() where @synns > 1; }", "`synns`", "`syns`" },
 	/* private tables */
 	{ "private table t by net.src { metric @a = count(); } metric b = count() where t;", "nothing reads `a`",
 	  "state" },
