@@ -12,7 +12,8 @@
 /* --- what one needs to know before running a probe */
 
 struct cost {
-	uint64_t bytes; /* of all maps, all CPUs */
+	uint64_t bytes;   /* of all maps, all CPUs */
+	uint64_t growing; /* and so many more as rows of memory come */
 	uint32_t maps;
 };
 
@@ -21,21 +22,36 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 	return (value + to - 1) / to * to;
 }
 
-/* A row of a preallocated per-CPU hash: the kernel's element of 48 bytes, key, pointer; and the value on each CPU. */
+/* The kernel's element of 48 bytes, key and value; and the buckets. */
+static uint64_t hash_bytes(uint64_t entries, uint32_t key_size, uint64_t value)
+{
+	uint64_t buckets = 1;
+
+	while (buckets < entries)
+		buckets *= 2;
+	return entries * (48 + round_up(key_size, 8) + value) + buckets * 16;
+}
+
+/* A row of a preallocated per-CPU hash has a pointer, and the value on each CPU. */
 static uint64_t table_bytes(const struct amon_export_table *table, uint32_t cpus)
 {
 	uint64_t value = round_up(table->record_size, 8) * cpus;
-	uint64_t other = table->other_map ? value : 0;
-	uint64_t buckets = 1;
 
-	while (buckets < table->size)
-		buckets *= 2;
-	return table->size * (48 + round_up(table->key_size, 8) + 8 + value) + buckets * 16 + other;
+	return hash_bytes(table->size, table->key_size, 8 + value) + (table->other_map ? value : 0);
+}
+
+static void add_memory(struct cost *cost, const struct amon_export_memory *memory)
+{
+	uint64_t bytes = memory->entries == 1 ? memory->value_size
+	                                      : hash_bytes(memory->entries, memory->key_size, memory->value_size);
+
+	*(memory->grows ? &cost->growing : &cost->bytes) += bytes;
+	cost->maps++;
 }
 
 static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 {
-	struct cost cost = { 0, 0 };
+	struct cost cost = { 0, 0, 0 };
 
 	for (uint32_t s = 0; s < exports->section_count; s++) {
 		const struct amon_export_section *section = &exports->sections[s];
@@ -50,6 +66,8 @@ static struct cost cost_of(const struct amon_exports *exports, uint32_t cpus)
 			cost.bytes += table_bytes(table, cpus) * (1 + table->twice);
 			cost.maps += (1 + (table->other_map != NULL)) * (1 + table->twice);
 		}
+		for (uint32_t m = 0; m < section->memory_count; m++)
+			add_memory(&cost, &section->memories[m]);
 	}
 	return cost;
 }
@@ -107,6 +125,23 @@ static void print_once(const struct amon_plan_record *record, const char *block)
 			       record->metrics[i].column->name);
 }
 
+static void print_memory(const struct amon_plan_memory *memory, const char *section, const char *table)
+{
+	if (!memory)
+		return;
+	printf("memory      %s%s%s: %u bytes%s, shared by all CPUs: a packet %s%s\n", section, table ? "." : "",
+	       table ? table : "", memory->value_size, table ? " a row" : "",
+	       memory->exchanged ? "exchanges them, without a lock" : "takes the lock, and waits for CPUs that have it",
+	       memory->ends ? "; a row ends after a whole window without one" : "");
+}
+
+static void print_memories(const struct amon_plan_section *section)
+{
+	print_memory(section->memory, section->section->name, NULL);
+	for (uint32_t t = 0; t < section->table_count; t++)
+		print_memory(section->tables[t].memory, section->section->name, section->tables[t].table->name);
+}
+
 static void print_plan(const struct amon_plan *plan)
 {
 	print_parsed(plan);
@@ -115,6 +150,7 @@ static void print_plan(const struct amon_plan *plan)
 			print_once(&plan->sections[s].parts[p].record, plan->sections[s].section->name);
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
+		print_memories(&plan->sections[s]);
 	}
 	if (plan->coarse)
 		printf("clock       coarse: the kernel's tick, 4 ms at HZ=250\n");
@@ -147,6 +183,8 @@ static void print_exports(const struct amon_exports *exports)
 			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
 			print_columns(table->columns, table->column_count, "    ");
 		}
+		for (uint32_t t = 0; t < section->private_count; t++)
+			printf("  private table %s: its ledger\n", section->privates[t].name);
 	}
 	if (exports->column_count)
 		printf("\nprobe\n");
@@ -175,6 +213,8 @@ static int explain_text(const struct compilation *c, uint32_t cpus)
 	if (c->plan)
 		print_plan(c->plan);
 	printf("maps        %u, %llu bytes on %u possible CPUs\n", cost.maps, (unsigned long long)cost.bytes, cpus);
+	if (cost.growing)
+		printf("grows       by %llu bytes at most, as rows are remembered\n", (unsigned long long)cost.growing);
 	for (uint32_t i = 0; i < c->exports->program_count; i++)
 		print_program(c, c->exports->programs[i].hook);
 	printf("kernel      6.1 and later: xdp.frags, per-CPU maps, bpf_xdp_load_bytes\n");
@@ -207,9 +247,10 @@ static int explain_json(const struct compilation *c, uint32_t cpus)
 	for (int layer = 0; c->plan && layer < AMON_LAYER_COUNT; layer++)
 		if (c->plan->walked & AMON_LAYER_BIT(layer))
 			json_array_append_new(layers, json_string(amon_layer_name(layer)));
-	root = json_pack("{s:s, s:o, s:i, s:I, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers, "maps",
-	                 (int)cost.maps, "bytes", (json_int_t)cost.bytes, "programs", programs, "kernel", "6.1",
-	                 "exports", json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
+	root = json_pack("{s:s, s:o, s:i, s:I, s:I, s:o, s:s, s:o}", "probe", c->exports->probe, "parses", layers,
+	                 "maps", (int)cost.maps, "bytes", (json_int_t)cost.bytes, "growing", (json_int_t)cost.growing,
+	                 "programs", programs, "kernel", "6.1", "exports",
+	                 json_loads(amon_exports_encode(c->arena, c->exports), 0, &error));
 	json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(root);

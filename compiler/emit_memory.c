@@ -321,13 +321,15 @@ static void write_exchange(struct amon_writer *w, const struct scope *s, const s
 	const struct amon_plan_metric *item = memory->state.metrics;
 	const struct amon_value *where = item->column->narrowed ? item->column->narrowed->where : NULL;
 	const char *at = amon_arena_printf(w->arena, "memory->%s", item->member), *left;
+	const char *declared = where ? "was" : "const __u64 was";
 	struct amon_c when = { NULL, 100 };
 	struct amon_c_value value;
 	struct amon_writer inner;
 	struct lines lines;
 
 	emit_comment(s->e, w->out, w->indent, item->column->span);
-	amon_write(w, "__u64 was%s%s;\n\n", where ? " = " : "", where ? at : "");
+	if (where)
+		amon_write(w, "__u64 was = %s;\n\n", at);
 	if (where)
 		when = amon_c_condition(w, where);
 	inner = emit_open_lines(w, &lines);
@@ -336,7 +338,7 @@ static void write_exchange(struct amon_writer *w, const struct scope *s, const s
 	left = amon_arena_printf(w->arena, "(__u64)%s << 1 | 1", amon_c_tight(w, value.value));
 	if (value.when.text)
 		left = amon_arena_printf(w->arena, "%s ? %s : 0", amon_c_tight(w, value.when), left);
-	amon_write(&inner, "was = __sync_lock_test_and_set(&%s, %s);\n", at, left);
+	amon_write(&inner, "%s = __sync_lock_test_and_set(&%s, %s);\n", declared, at, left);
 	emit_close_lines(w, &inner, when, &lines);
 	write_word(w, memory, "was");
 	fputc('\n', w->out);
