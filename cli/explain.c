@@ -80,6 +80,23 @@ static void print_once(const struct amon_plan_record *record, const char *block)
 			       record->metrics[i].column->name);
 }
 
+static void print_remembered(const struct amon_plan_memory *memory, const char *section, const char *table)
+{
+	if (!memory)
+		return;
+	printf("memory      %s%s%s: %u bytes%s, shared by all CPUs: a packet %s%s\n", section, table ? "." : "",
+	       table ? table : "", memory->value_size, table ? " a row" : "",
+	       memory->exchanged ? "exchanges them, without a lock" : "takes the lock, and waits for CPUs that have it",
+	       memory->ends ? "; a row ends after a whole window without one" : "");
+}
+
+static void print_memories(const struct amon_plan_section *section)
+{
+	print_remembered(section->memory, section->section->name, NULL);
+	for (uint32_t t = 0; t < section->table_count; t++)
+		print_remembered(section->tables[t].memory, section->section->name, section->tables[t].table->name);
+}
+
 static void print_clock(const struct amon_plan *plan)
 {
 	const char *separator = " in ";
@@ -103,6 +120,7 @@ static void print_plan(const struct amon_plan *plan)
 			print_once(&plan->sections[s].parts[p].record, plan->sections[s].section->name);
 		for (uint32_t t = 0; t < plan->sections[s].table_count; t++)
 			print_once(&plan->sections[s].tables[t].record, plan->sections[s].tables[t].table->name);
+		print_memories(&plan->sections[s]);
 	}
 	print_clock(plan);
 }
@@ -134,6 +152,8 @@ static void print_exports(const struct amon_exports *exports)
 			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
 			print_columns(table->columns, table->column_count, "    ");
 		}
+		for (uint32_t t = 0; t < section->private_count; t++)
+			printf("  private table %s: its ledger\n", section->privates[t].name);
 	}
 	if (exports->column_count)
 		printf("\nprobe\n");

@@ -33,6 +33,11 @@ static void write_folds_struct(FILE *out, const struct amon_plan_folds *folds)
 
 static void write_value_struct(FILE *out, const struct amon_plan_memory *memory)
 {
+	if (memory->exchanged) {
+		fprintf(out, "struct %s {\n\t__u64 %s; /* twice, and 1 where there is one */\n};\n\n", memory->tag,
+		        memory->state.metrics->member);
+		return;
+	}
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		write_folds_struct(out, &memory->folds[i]);
 	fprintf(out, "struct %s {\n\tstruct bpf_spin_lock lock;\n", memory->tag);
@@ -301,6 +306,44 @@ static void write_previous(struct amon_writer *w, const struct scope *s, const s
 	emit_close_lines(w, &inner, when, &lines);
 }
 
+/* --- one number, without a lock */
+
+static void write_word(struct amon_writer *w, const struct amon_plan_memory *memory, const char *word)
+{
+	const struct amon_plan_metric *item = memory->state.metrics;
+
+	amon_write(w, "b->%s.%s = %s >> 1;\n", memory->before, item->member, word);
+	amon_write(w, "b->%s.%s = %s & 1;\n", memory->before, item->has, word);
+}
+
+static void write_exchange(struct amon_writer *w, const struct scope *s, const struct amon_plan_memory *memory)
+{
+	const struct amon_plan_metric *item = memory->state.metrics;
+	const struct amon_value *where = item->column->narrowed ? item->column->narrowed->where : NULL;
+	const char *at = amon_arena_printf(w->arena, "memory->%s", item->member), *left;
+	const char *declared = where ? "was" : "const __u64 was";
+	struct amon_c when = { NULL, 100 };
+	struct amon_c_value value;
+	struct amon_writer inner;
+	struct lines lines;
+
+	emit_comment(s->e->arena, w->out, w->indent, "", item->column->span);
+	if (where)
+		amon_write(w, "__u64 was = %s;\n\n", at);
+	if (where)
+		when = amon_c_condition(w, where);
+	inner = emit_open_lines(w, &lines);
+	amon_c_learn(&inner, where);
+	value = amon_c_value(&inner, item->column->argument);
+	left = amon_arena_printf(w->arena, "(__u64)%s << 1 | 1", amon_c_tight(w, value.value));
+	if (value.when.text)
+		left = amon_arena_printf(w->arena, "%s ? %s : 0", amon_c_tight(w, value.when), left);
+	amon_write(&inner, "%s = __sync_lock_test_and_set(&%s, %s);\n", declared, at, left);
+	emit_close_lines(w, &inner, when, &lines);
+	write_word(w, memory, "was");
+	fputc('\n', w->out);
+}
+
 /* --- the step: what the packet finds, and what it leaves */
 
 static const char *window(const struct amon_plan_folds *folds)
@@ -416,6 +459,10 @@ void emit_memory_step(struct amon_writer *w, const struct scope *s, const struct
 {
 	const struct amon_plan_memory *memory = table ? table->memory : s->section->memory;
 
+	if (memory->exchanged) {
+		write_exchange(w, s, memory);
+		return;
+	}
 	amon_write(w, "/* What is remembered: as this packet finds it, and as it leaves it */\n");
 	write_pointers(w, memory);
 	fputc('\n', w->out);
@@ -441,6 +488,10 @@ void emit_memory_look(struct amon_writer *w, const struct amon_plan_section *sec
 {
 	const struct amon_plan_memory *memory = section->memory;
 
+	if (memory->exchanged) {
+		write_word(w, memory, amon_arena_printf(w->arena, "memory->%s", memory->state.metrics->member));
+		return;
+	}
 	amon_write(w, "bpf_spin_lock(&memory->lock);\n");
 	if (memory->state.size)
 		amon_write(w, "b->%s = memory->state;\n", memory->before);

@@ -117,7 +117,7 @@ struct amon_plan_folds {
 
 /**
  * What a section or the rows of a table remember, in one map that clones and CPUs share. A packet reads and changes it
- * under its lock.
+ * under its lock; or exchanges it, where it is one number with a bit that says whether there is one.
  */
 struct amon_plan_memory {
 	const char *map, *other_map; /* other: of the table's row `other`; NULL for none */
@@ -133,7 +133,8 @@ struct amon_plan_memory {
 	bool asks_itself;    /* the table's own `where` reads it, before there is a row */
 	uint32_t value_size; /* the lock included */
 	uint32_t entries;
-	bool grows; /* with use, rather than being allocated whole */
+	bool grows;     /* with use, rather than being allocated whole */
+	bool exchanged; /* without a lock */
 };
 
 /** Of a section's records: those of clones and the one that they share. */

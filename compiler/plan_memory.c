@@ -48,6 +48,24 @@ static void add_item(struct amon_plan_record *record, const struct amon_column *
 		item->parts = AMON_PART_VALUE | (column->initial->kind == AMON_VALUE_INTEGER ? 0 : AMON_PART_HAS);
 }
 
+/* --- what an expression reads */
+
+static bool reads(const struct amon_value *value)
+{
+	if (!value)
+		return false;
+	return value->kind == AMON_VALUE_MEMORY || value->kind == AMON_VALUE_ROW || reads(value->left) ||
+	       reads(value->middle) || reads(value->right);
+}
+
+static bool reads_own(const struct amon_value *value, const struct amon_table *table)
+{
+	if (!value)
+		return false;
+	return (value->kind == AMON_VALUE_MEMORY && value->column->table == table) || reads_own(value->left, table) ||
+	       reads_own(value->middle, table) || reads_own(value->right, table);
+}
+
 /* --- states and previous values */
 
 static void plan_state(struct amon_plan *plan, struct amon_plan_memory *memory, const struct amon_columns *items,
@@ -93,6 +111,23 @@ static void plan_folds(struct amon_plan *plan, struct amon_plan_memory *memory, 
 	memory->fold_count++;
 }
 
+/* --- one number */
+
+/* With a bit more it fits a word. */
+static bool leaves_a_bit(struct amon_type type)
+{
+	return type.base == AMON_BASE_TIME || type.base == AMON_BASE_BOOL ||
+	       (type.base == AMON_BASE_INT && type.bits && type.bits < 64);
+}
+
+static bool is_exchanged(const struct amon_plan_memory *memory, const struct amon_table *table)
+{
+	const struct amon_column *item = memory->state.metric_count == 1 ? memory->state.metrics->column : NULL;
+
+	return item && item->aggregation == &amon_aggregation_previous && leaves_a_bit(item->type) && !memory->seen &&
+	       !memory->fold_count && !(table && reads_own(table->where, table));
+}
+
 /* --- maps */
 
 /* Rows of this window and of the last live, and those of the one before may not be swept yet. */
@@ -115,7 +150,7 @@ static void measure(struct amon_plan_memory *memory)
 {
 	/* behind the lock, and what aligns the next */
 	memory->seen_at = 8;
-	memory->value_size = 8 + memory->state.size;
+	memory->value_size = memory->exchanged ? 8 : 8 + memory->state.size;
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		memory->value_size += memory->folds[i].record.size * (1 + memory->folds[i].anew);
 }
@@ -149,6 +184,7 @@ struct amon_plan_memory *plan_memory(struct amon_plan *plan, const struct amon_s
 	plan_state(plan, memory, &checked->items, base, globals);
 	plan_folds(plan, memory, metrics, true, base, globals);
 	plan_folds(plan, memory, metrics, false, base, globals);
+	memory->exchanged = is_exchanged(memory, table);
 	measure(memory);
 	plan_map(plan, memory, table, base, globals);
 	check_size(memory, section, table, diagnostics);
@@ -156,22 +192,6 @@ struct amon_plan_memory *plan_memory(struct amon_plan *plan, const struct amon_s
 }
 
 /* --- what a packet finds */
-
-static bool reads(const struct amon_value *value)
-{
-	if (!value)
-		return false;
-	return value->kind == AMON_VALUE_MEMORY || value->kind == AMON_VALUE_ROW || reads(value->left) ||
-	       reads(value->middle) || reads(value->right);
-}
-
-static bool reads_own(const struct amon_value *value, const struct amon_table *table)
-{
-	if (!value)
-		return false;
-	return (value->kind == AMON_VALUE_MEMORY && value->column->table == table) || reads_own(value->left, table) ||
-	       reads_own(value->middle, table) || reads_own(value->right, table);
-}
 
 static bool columns_read(const struct amon_columns *columns)
 {

@@ -267,15 +267,80 @@ static int make_network(void)
 	return network_run("ethtool -L v0 rx 2 tx 2 && ethtool -L v1 rx 2 tx 2");
 }
 
+/* --- memory, which windows do not cut and both CPUs share */
+
+/* A fold that adds 1 for each packet is what count() says, in every row of every window. */
+static void check_folds(const struct amon_export_table *table, const struct amon_collected_table *rows)
+{
+	const struct amon_layout *count = &table->columns[1].layout, *fold = &table->columns[2].layout;
+
+	for (uint64_t i = 0; i < rows->row_count; i++) {
+		const uint8_t *record = rows->records + i * table->record_size;
+
+		assert_int_equal(number_at(record, count->count), number_at(record, fold->value));
+	}
+	assert_int_equal(number_at(rows->other, count->count), number_at(rows->other, fold->value));
+}
+
+static void read_folds(struct running *r)
+{
+	const struct amon_export_section *section = &r->fixture->exports->sections[0];
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	struct amon_failure failure = { .message = "" };
+
+	assert_int_equal(amon_reader_cut(r->fixture->loaded->reader, &collected, &window, &failure), 0);
+	check_folds(&section->tables[0], &collected->sections[0].tables[0]);
+	add_window(r, collected);
+	amon_collected_free(collected);
+	assert_int_equal(amon_reader_done(r->fixture->loaded->reader, &failure), 0);
+}
+
+/* Both CPUs send the same keys, more of them than there are rows, and one of them reads. */
+static void test_folds(void **state)
+{
+	struct running r;
+	struct traffic *other;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	start(&r,
+	      "probe p { window 1ms; ingress xdp { table t by ip.src size 16 { metric n = count();\n"
+	      "metric f : u64 = 0 next f + 1; metric gap = max(delta(frame.time)); } } }",
+	      20, true);
+	other = traffic_new("v1", 20, true);
+	assert_non_null(other);
+	assert_int_equal(traffic_start(r.traffic, 1, 0), 0);
+	assert_int_equal(traffic_start(other, 0, 0), 0);
+	for (int i = 0; i < WINDOWS / 2; i++) {
+		sleep_nanoseconds(1000000);
+		read_folds(&r);
+	}
+	traffic_stop(r.traffic);
+	traffic_stop(other);
+	read_folds(&r);
+	/* two senders overrun the receiver's queue, so that not all of them arrive */
+	assert_true(r.full > WINDOWS / 8);
+	traffic_free(other);
+	stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scalars_xdp),    cmocka_unit_test(test_table_xdp),
-		cmocka_unit_test(test_full_table),     cmocka_unit_test(test_tc),
-		cmocka_unit_test(test_two_hooks),      cmocka_unit_test(test_section_of_two_hooks),
-		cmocka_unit_test(test_in_against_out), cmocka_unit_test(test_two_cpus),
-		cmocka_unit_test(test_grace_period),   cmocka_unit_test(test_reset_alone),
-		cmocka_unit_test(test_snapshot_alone), cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_folds),
+		cmocka_unit_test(test_scalars_xdp),
+		cmocka_unit_test(test_table_xdp),
+		cmocka_unit_test(test_full_table),
+		cmocka_unit_test(test_tc),
+		cmocka_unit_test(test_two_hooks),
+		cmocka_unit_test(test_section_of_two_hooks),
+		cmocka_unit_test(test_in_against_out),
+		cmocka_unit_test(test_two_cpus),
+		cmocka_unit_test(test_grace_period),
+		cmocka_unit_test(test_reset_alone),
+		cmocka_unit_test(test_snapshot_alone),
+		cmocka_unit_test(test_mixed),
 	};
 
 	if (network_allowed() && make_network())
