@@ -48,8 +48,10 @@ class Runs:
         self.without, self.ratios, self.reader, self.windows, self.packets, self.lost = [], [], [], 0, 0, 0
 
     def add(self, sent, windows, lost, reader, *costs):
-        self.without += costs[::2]
-        self.ratios += [b / a - 1 for a, b in zip(costs[::2], costs[1::2])]
+        # where the sender did not come to run in a stretch, it has no cost
+        pairs = [pair for pair in zip(costs[::2], costs[1::2]) if all(map(math.isfinite, pair))]
+        self.without += [without for without, _ in pairs]
+        self.ratios += [reads / without - 1 for without, reads in pairs]
         self.packets += int(sent)
         self.windows += int(windows)
         self.lost += abs(int(lost))
