@@ -15,19 +15,25 @@ static __always_inline bool is_extension(__u8 proto)
 /* Eight extension headers at most. */
 static __always_inline __u32 extensions(struct cursor *c)
 {
-	__u32 i;
+	/*@if FRAGHDR*/
+	bool has_fraghdr = 0;
+	/*@end*/
+	__u32 i, cause = WHOLE;
 
+	c->at = bounded(c->p->at);
+	c->limit = c->p->limit;
+	c->proto = c->p->proto;
 	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
-		struct extension copy;
-		const struct extension *h;
+		const struct extension *h = 0;
+		__u64 copy;
 		__u32 size;
 
-		c->at = forget(c, c->at);
-		if (c->at + sizeof(*h) > c->limit)
-			return EXTENSION_TRUNCATED;
-		h = header(c, c->at, &copy, sizeof(copy));
-		if (!h)
-			return EXTENSION_TRUNCATED;
+		if (c->at + sizeof(*h) <= c->limit)
+			h = header(c, c->at, &copy, sizeof(*h));
+		if (!h) {
+			cause = EXTENSION_TRUNCATED;
+			break;
+		}
 		size = 8 + h->length * 8;
 		if (c->proto == 51)
 			size = 8 + h->length * 4;
@@ -36,10 +42,10 @@ static __always_inline __u32 extensions(struct cursor *c)
 			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
 			c->later = h->offset_flags & htons(0xfff8);
 			/*@if FRAGHDR*/
-			if (!c->has_fraghdr) {
+			if (!has_fraghdr) {
 				/*@layer FRAGHDR*/
 				/*@fields FRAGHDR*/
-				c->has_fraghdr = 1;
+				has_fraghdr = 1;
 			}
 			/*@end*/
 		}
@@ -61,8 +67,27 @@ static __always_inline __u32 extensions(struct cursor *c)
 			c->p->layers |= DSTOPTS;
 		/*@end*/
 		c->proto = h->next_header;
-		c->at += size;
+		c->at = bounded(c->at + size);
 	}
-	c->at = forget(c, c->at);
-	return 0;
+	c->p->at = c->at;
+	c->p->proto = c->proto;
+	c->p->fragment = c->fragment;
+	c->p->later = c->later;
+	return cause;
+}
+
+/*@apart extensions*/
+static __always_inline __u32 walk_extensions(struct cursor *c)
+{
+	__u32 cause;
+
+	c->p->at = c->at;
+	c->p->limit = c->limit;
+	c->p->proto = c->proto;
+	cause = extensions_apart(c);
+	c->at = bounded(c->p->at);
+	c->proto = c->p->proto;
+	c->fragment = c->p->fragment;
+	c->later = c->p->later;
+	return cause;
 }

@@ -6,11 +6,10 @@ static __always_inline __u32 mpls(struct cursor *c)
 
 	c->type = 0;
 	for (label = 0; label < 4; label++) {
-		__be32 copy;
-		const __be32 *h = header(c, c->at, &copy, sizeof(copy));
+		__u64 copy, first;
+		const __be32 *h = header(c, c->at, &copy, sizeof(*h));
 		const __u8 *next;
 		__u32 entry;
-		__u8 first;
 
 		if (!h)
 			return MPLS_TRUNCATED;
@@ -22,7 +21,7 @@ static __always_inline __u32 mpls(struct cursor *c)
 		}
 		/*@end*/
 		c->at += sizeof(*h);
-		next = header(c, c->at, &first, sizeof(first));
+		next = header(c, c->at, &first, sizeof(*next));
 		if (!next)
 			return 0;
 		if (entry & 0x100) {

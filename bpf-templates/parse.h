@@ -8,33 +8,9 @@ static __always_inline __u32 parse(struct cursor *c)
 	if (cause)
 		return cause;
 	/*@if WALK_VLAN*/
-	/*@if LINK*/
-	/*@if TAG_IN_SKB*/
-	if (is_vlan(c->type) || tag_in_skb(c) || c->type == 0x8864 || c->type == 0x8847) {
-	/*@else*/
-	if (is_vlan(c->type) || c->type == 0x8864 || c->type == 0x8847) {
-	/*@end*/
-		cause = vlan(c);
-		if (!cause && c->type == 0x8864)
-			cause = pppoe(c);
-		else if (!cause && c->type == 0x8847)
-			cause = mpls(c);
-		if (cause)
-			return cause;
-		c->at = forget(c, c->at);
-	}
-	/*@else*/
-	/*@if TAG_IN_SKB*/
-	if (is_vlan(c->type) || tag_in_skb(c)) {
-	/*@else*/
-	if (is_vlan(c->type)) {
-	/*@end*/
-		cause = vlan(c);
-		if (cause)
-			return cause;
-		c->at = forget(c, c->at);
-	}
-	/*@end*/
+	cause = walk_link(c);
+	if (cause)
+		return cause;
 	/*@end*/
 	/*@if WALK_ARP*/
 	if (c->type == 0x0806 || c->type == 0x8035)
@@ -64,7 +40,7 @@ static __always_inline __u32 parse(struct cursor *c)
 	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
 	/*@if WALK_EXTENSIONS*/
 	if (c->type == 0x86dd && is_extension(c->proto))
-		cause = extensions(c);
+		cause = walk_extensions(c);
 	/*@late IPV6*/
 	if (cause)
 		return cause;

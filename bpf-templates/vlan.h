@@ -37,24 +37,27 @@ static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 /* Two tags at most; at TC the outer one may have been taken out of the frame. */
 static __always_inline __u32 vlan(struct cursor *c)
 {
-	__u32 tag = 0;
+	__u32 tag;
 
-	/*@if TAG_IN_SKB*/
-	if (tag_in_skb(c)) {
-		/*@if eth_type*/
-		c->p->eth_type = ntohs(((struct __sk_buff *)c->ctx)->vlan_proto);
-		/*@end*/
-		/*@if VLAN_FIELDS*/
-		c->tci = ((struct __sk_buff *)c->ctx)->vlan_tci;
-		vlan_tag(c, 0);
-		/*@end*/
-		tag++;
-	}
-	/*@end*/
-	for (; tag < 2 && is_vlan(c->type); tag++) {
-		struct vlan copy;
-		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+	for (tag = 0; tag < 2; tag++) {
+		const struct vlan *h;
+		__u64 copy;
 
+		/*@if TAG_IN_SKB*/
+		if (tag == 0 && tag_in_skb(c)) {
+			/*@if eth_type*/
+			c->p->eth_type = ntohs(((struct __sk_buff *)c->ctx)->vlan_proto);
+			/*@end*/
+			/*@if VLAN_FIELDS*/
+			c->tci = ((struct __sk_buff *)c->ctx)->vlan_tci;
+			vlan_tag(c, 0);
+			/*@end*/
+			continue;
+		}
+		/*@end*/
+		if (!is_vlan(c->type))
+			return WHOLE;
+		h = header(c, c->at, &copy, sizeof(*h));
 		if (!h)
 			return VLAN_TRUNCATED;
 		c->type = ntohs(h->type);
@@ -64,5 +67,5 @@ static __always_inline __u32 vlan(struct cursor *c)
 		vlan_tag(c, tag);
 		/*@end*/
 	}
-	return 0;
+	return WHOLE;
 }

@@ -17,7 +17,7 @@ struct explanation {
 	const struct options *options;
 	const struct compilation *c;
 	uint32_t cpus;
-	struct amon_memory memory;
+	struct amon_map_costs memory;
 	bool refused; /* by the verifier, and told */
 };
 
@@ -155,7 +155,7 @@ static const char *type_name(uint32_t type)
 
 static void print_memory(const struct explanation *explanation)
 {
-	const struct amon_memory *memory = &explanation->memory;
+	const struct amon_map_costs *memory = &explanation->memory;
 
 	printf("maps        %u, %llu bytes on %u possible CPUs\n", memory->all, (unsigned long long)memory->bytes,
 	       explanation->cpus);
@@ -202,7 +202,7 @@ static int explain_text(struct explanation *explanation)
 
 /* --- as JSON */
 
-static json_t *memory_json(const struct amon_memory *memory)
+static json_t *memory_json(const struct amon_map_costs *memory)
 {
 	json_t *maps = json_array();
 

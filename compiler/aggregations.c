@@ -108,6 +108,33 @@ const struct amon_aggregation *amon_aggregation_find(const char *name)
 	return NULL;
 }
 
+const struct amon_aggregation amon_aggregation_fold = {
+	.name = "fold",
+	.parts = AMON_PART_VALUE | AMON_PART_TIME | AMON_PART_HAS,
+	.merge = AMON_MERGE_LATER,
+	.finish = AMON_FINISH_VALUE,
+	.kind = AMON_GAUGE,
+	.takes_argument = true,
+	.alone = true,
+	.help = "What each packet makes of the value before it",
+};
+
+const struct amon_aggregation amon_aggregation_previous = {
+	.name = "prev",
+	.parts = AMON_PART_VALUE | AMON_PART_HAS,
+	.merge = AMON_MERGE_LATER,
+	.finish = AMON_FINISH_VALUE,
+	.kind = AMON_INFO,
+	.takes_argument = true,
+	.takes_address = true,
+	.help = "x in the previous packet",
+};
+
+const struct amon_aggregation *amon_aggregation_exported(const char *name)
+{
+	return strcmp(name, amon_aggregation_fold.name) ? amon_aggregation_find(name) : &amon_aggregation_fold;
+}
+
 uint32_t amon_value_size(enum amon_base base)
 {
 	switch (base) {

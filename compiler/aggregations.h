@@ -95,12 +95,18 @@ struct amon_aggregation {
 	bool takes_argument;
 	bool takes_address; /* first, last */
 	bool subtracts;     /* later minus earlier totals is what came between */
+	bool alone;         /* of several rows nothing can be made: null in `rest` */
 	const char *help;
 };
 
 /** Ended by a row whose name is NULL. */
 extern const struct amon_aggregation amon_aggregations[];
 const struct amon_aggregation *amon_aggregation_find(const char *name);
+
+/** What no spec can call: a fold, whose `time` numbers its row's packets, and the previous packet of prev(). */
+extern const struct amon_aggregation amon_aggregation_fold, amon_aggregation_previous;
+/** The same for the name in an export table, where a fold is one. */
+const struct amon_aggregation *amon_aggregation_exported(const char *name);
 
 /** Bytes of an address in a record or key: 4, 16, 16 (NET), 6; 8 for all else. */
 uint32_t amon_value_size(enum amon_base base);

@@ -42,6 +42,9 @@ enum amon_value_kind {
 	AMON_VALUE_MIN,
 	AMON_VALUE_MAX,
 	AMON_VALUE_PREFIX, /* left with all but type.prefix (NET: prefix, prefix6) bits cleared */
+	AMON_VALUE_MEMORY, /* column, what it remembered before this packet; `asked`: of the row that the packet's key
+	                      selects in column->table */
+	AMON_VALUE_ROW,    /* table: the packet's key selects a row there: BOOL */
 	/* exports only */
 	AMON_VALUE_COLUMN, /* column, member */
 	AMON_VALUE_WINDOW, /* the time that the values cover: INT of time 1 */
@@ -80,6 +83,8 @@ struct amon_value {
 	uint32_t range_count;
 	const struct amon_column *column;
 	enum amon_member member;
+	const struct amon_table *table;
+	bool asked;
 	/* What the value is made of, counted as if each let were written out: at most AMON_MAX_NODES and
 	   AMON_MAX_DEPTH. Lets share nodes, so this is no tree; it is safe to recurse on. */
 	uint32_t nodes, depth;
@@ -108,11 +113,17 @@ struct amon_column {
 	struct amon_value *value;                   /* KEY, DERIVE */
 	bool port_key;                              /* l4.srcport, l4.dstport as a key: 0 where absent */
 	const struct amon_aggregation *aggregation; /* METRIC */
-	struct amon_value *argument;                /* NULL for count() */
-	struct amon_buckets buckets;                /* histogram */
-	struct amon_value *where;                   /* NULL: always; METRIC */
-	struct amon_timing timing;                  /* METRIC outside tables */
-	bool once;                    /* reads frame.segments in its argument or where: sees a super-packet once */
+	struct amon_value *argument;                /* NULL for count(); of a fold what the next packet makes it */
+	struct amon_value *initial;                 /* of a fold: its value before the row's first packet */
+	uint32_t width;                             /* of a fold, in bytes */
+	bool is_signed, is_state;                   /* of a fold */
+	uint32_t begun;                             /* of a fold: behind those whose values it begins with */
+	const struct amon_column *narrowed; /* of a previous value: whose `where` lets packets come; NULL: all */
+	struct amon_buckets buckets;        /* histogram */
+	struct amon_value *where;           /* NULL: always; METRIC */
+	bool where_known;                   /* it has been read */
+	struct amon_timing timing;          /* METRIC outside tables */
+	bool once; /* reads frame.segments or memory in its argument or where, or is a fold: sees a super-packet once */
 	struct amon_table *table;     /* NULL: of the section or probe */
 	struct amon_section *section; /* NULL: of the probe */
 	uint32_t order; /* of the statement in its block, so that metrics and derives are exported as they were written
@@ -125,11 +136,22 @@ struct amon_columns {
 	uint32_t count;
 };
 
+/**
+ * What a section, or each row of a table, remembers from packet to packet: previous values and states. Folds that are
+ * metrics are remembered, too, and stand among those.
+ */
+struct amon_memory {
+	struct amon_columns items;
+	bool asked; /* other statements read it in the row that a packet's key selects */
+};
+
 /** A table, or `events`: then each packet that it selects is a row of its own, and has keys alone. */
 struct amon_table {
 	const char *name, *help;
 	bool events;
+	bool is_private;       /* its rows are not exported: they have states alone */
 	struct amon_span span; /* head */
+	struct amon_memory memory;
 	struct amon_columns keys, metrics,
 	        derives;          /* each in the order of the spec; `order` is a column's place among all */
 	struct amon_value *where; /* its own: attribute and statements, and-ed; NULL: none */
@@ -170,6 +192,7 @@ struct amon_section {
 	bool coarse;
 	struct amon_timing timing; /* of all that is in it */
 	struct amon_columns metrics, derives;
+	struct amon_memory memory;
 	struct amon_table *tables;
 	uint32_t table_count;
 	struct amon_section *next;
@@ -195,6 +218,9 @@ struct amon_check_options {
 	struct amon_define *defines;
 	uint32_t define_count;
 };
+
+/** A key of a table asks another for its row, which must be found before. */
+bool amon_keys_ask(const struct amon_table *table, const struct amon_table *other);
 
 /**
  * Checks a file. All errors and warnings go to the diagnostics, which also hold the parser's: a statement that is wrong

@@ -173,7 +173,7 @@ struct amon_value *check_prefix(const struct place *place, const struct amon_syn
 		           check_value_text(place->check, left));
 		return check_nothing(place->check, call->span);
 	}
-	if (!check_lengths(place, call, &type))
+	if (check_is_remembered_address(place->check, left) || !check_lengths(place, call, &type))
 		return check_nothing(place->check, call->span);
 	type.prefix = shorter(left->type.prefix, type.prefix);
 	type.prefix6 = shorter(left->type.prefix6, type.prefix6);

@@ -41,11 +41,10 @@ static void bind_statements(struct check *check, struct block *block, const stru
 /* --- what comes with a later version */
 
 static const char *const later[] = {
-	[AMON_STATEMENT_LEVEL] = "`level` comes",         [AMON_STATEMENT_FEATURE] = "`feature` comes",
-	[AMON_STATEMENT_IMPORT] = "`import` comes",       [AMON_STATEMENT_USE] = "`use` comes",
-	[AMON_STATEMENT_STATE] = "`state` comes",         [AMON_STATEMENT_METRIC] = "a fold comes",
-	[AMON_STATEMENT_TABLE] = "`private` tables come", [AMON_STATEMENT_SOURCE] = "`source` comes",
-	[AMON_STATEMENT_SAMPLE] = "`sample` comes",       [AMON_STATEMENT_LIMIT] = "`limit` comes",
+	[AMON_STATEMENT_LEVEL] = "`level` comes",   [AMON_STATEMENT_FEATURE] = "`feature` comes",
+	[AMON_STATEMENT_IMPORT] = "`import` comes", [AMON_STATEMENT_USE] = "`use` comes",
+	[AMON_STATEMENT_SOURCE] = "`source` comes", [AMON_STATEMENT_SAMPLE] = "`sample` comes",
+	[AMON_STATEMENT_LIMIT] = "`limit` comes",
 };
 
 static void bind_later(struct check *check, struct block *block, const struct amon_statement *statement)
@@ -58,12 +57,6 @@ static void bind_later_name(struct check *check, struct block *block, const stru
 {
 	bind_later(check, block, statement);
 	check_name_define(check, block, NAME_LATER, statement->name, statement);
-}
-
-static void bind_state(struct check *check, struct block *block, const struct amon_statement *statement)
-{
-	bind_later(check, block, statement);
-	check_name_define(check, block, NAME_STATE, statement->name, statement);
 }
 
 static void bind_use(struct check *check, struct block *block, const struct amon_statement *statement)
@@ -91,19 +84,17 @@ static void bind_let(struct check *check, struct block *block, const struct amon
 
 static void bind_metric(struct check *check, struct block *block, const struct amon_statement *statement)
 {
+	bool fold = statement->fold_type.text;
+	enum name_kind kind = statement->kind == AMON_STATEMENT_STATE ? NAME_STATE : fold ? NAME_FOLD : NAME_METRIC;
 	struct name *name;
 
-	if (statement->fold_type.text) {
-		bind_state(check, block, statement);
-		return;
-	}
-	if (statement->value->kind == AMON_SYNTAX_CALL && check_is_later_aggregation(statement->value->text)) {
+	if (!fold && statement->value->kind == AMON_SYNTAX_CALL && check_is_later_aggregation(statement->value->text)) {
 		check_later(check, statement->value->span,
 		            amon_arena_printf(check->arena, "%s() comes", statement->value->text));
 		check_name_define(check, block, NAME_LATER, statement->name, statement);
 		return;
 	}
-	name = check_name_define(check, block, NAME_METRIC, statement->name, statement);
+	name = check_name_define(check, block, kind, statement->name, statement);
 	check_column_new(check, block, AMON_COLUMN_METRIC, name, statement->head);
 }
 
@@ -123,6 +114,7 @@ static struct amon_table *table_new(struct check *check, struct amon_section *se
 	struct amon_table *table = amon_new(check->arena, struct amon_table), **last = &section->tables;
 
 	table->name = statement->name.text;
+	table->is_private = statement->is_private;
 	table->help = statement->attributes.help.text;
 	table->span = statement->head;
 	table->section = section;
@@ -130,6 +122,7 @@ static struct amon_table *table_new(struct check *check, struct amon_section *se
 	init_columns(&table->keys);
 	init_columns(&table->metrics);
 	init_columns(&table->derives);
+	init_columns(&table->memory.items);
 	if (section->table_count == AMON_MAX_TABLES) {
 		amon_error(check->diagnostics, statement->name.span, "a section has at most %d tables",
 		           AMON_MAX_TABLES);
@@ -143,13 +136,8 @@ static struct amon_table *table_new(struct check *check, struct amon_section *se
 
 static void bind_table(struct check *check, struct block *block, const struct amon_statement *statement)
 {
-	struct name *name;
+	struct name *name = check_name_define(check, block, NAME_TABLE, statement->name, statement);
 
-	if (statement->is_private) {
-		bind_later_name(check, block, statement);
-		return;
-	}
-	name = check_name_define(check, block, NAME_TABLE, statement->name, statement);
 	name->inside = check_block_new(check, block, statement);
 	name->inside->section = block->section;
 	name->inside->table = table_new(check, block->section, statement);
@@ -174,6 +162,7 @@ static struct amon_section *section_new(struct check *check, const struct amon_s
 	section->span = statement->head;
 	init_columns(&section->metrics);
 	init_columns(&section->derives);
+	init_columns(&section->memory.items);
 	check_hooks(check, section, statement);
 	check->probe->section_count++;
 	*check->last_section = section;
@@ -200,7 +189,7 @@ static binder *const binders[] = {
 	[AMON_STATEMENT_FEATURE] = bind_later,   [AMON_STATEMENT_IMPORT] = bind_later,
 	[AMON_STATEMENT_USE] = bind_use,         [AMON_STATEMENT_LET] = bind_let,
 	[AMON_STATEMENT_PARAM] = bind_let,       [AMON_STATEMENT_METRIC] = bind_metric,
-	[AMON_STATEMENT_STATE] = bind_state,     [AMON_STATEMENT_DERIVE] = bind_derive,
+	[AMON_STATEMENT_STATE] = bind_metric,    [AMON_STATEMENT_DERIVE] = bind_derive,
 	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_events,
 	[AMON_STATEMENT_SOURCE] = bind_source,   [AMON_STATEMENT_SAMPLE] = bind_later,
 	[AMON_STATEMENT_LIMIT] = bind_later,

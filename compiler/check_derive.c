@@ -7,7 +7,7 @@
 
 static void read_derive(struct check *check, struct name *name)
 {
-	struct place place = { check, name->block, WORLD_EXPORT };
+	struct place place = { check, name->block, WORLD_EXPORT, .home = NULL };
 	struct amon_column *column = name->column;
 
 	column->value = check_expression(&place, name->syntax);
@@ -67,7 +67,7 @@ static bool has_order(enum amon_base base)
 
 static void check_top_by(struct check *check, struct block *block, const struct amon_name *by)
 {
-	const struct name *name = check_name_find_here(block, by->text, NAME_COLUMNS | NAME_LATERS);
+	const struct name *name = check_name_find_here(block, by->text, NAME_COLUMNS | NAME_LATER);
 	enum amon_base base = name && name->column ? name->column->type.base : AMON_BASE_NONE;
 
 	if (!name && check_name_excused(check, block))
@@ -81,7 +81,7 @@ static void check_top_by(struct check *check, struct block *block, const struct 
 static void check_rows(struct check *check, struct block *block)
 {
 	const struct amon_attributes *attributes = &block->statement->attributes;
-	struct place place = { check, block, WORLD_EXPORT };
+	struct place place = { check, block, WORLD_EXPORT, .home = NULL };
 	struct amon_table *table = block->table;
 	int64_t rows;
 

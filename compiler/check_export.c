@@ -17,7 +17,7 @@ static struct amon_value *column_value(const struct place *place, struct name *n
 {
 	struct amon_value *value;
 
-	if (name->kind & NAME_LATERS)
+	if (name->kind & NAME_LATER)
 		return check_nothing(place->check, span);
 	check_read_column(place->check, name, span);
 	value = check_value_new(place->check, AMON_VALUE_COLUMN, span, name->column->type);
@@ -55,7 +55,7 @@ static struct amon_value *member_in(const struct place *place, const struct bloc
 		const char *head = amon_arena_copy(place->check->arena, text, (size_t)(dot - text));
 		struct name *name = strcmp(dot + 1, members[i].name)
 		                            ? NULL
-		                            : check_name_find_here(block, head, NAME_COLUMNS | NAME_LATERS);
+		                            : check_name_find_here(block, head, NAME_COLUMNS | NAME_LATER);
 		if (name)
 			return member_value(place, name, members[i].member, span);
 	}
@@ -66,7 +66,7 @@ static struct amon_value *member_in(const struct place *place, const struct bloc
 static struct amon_value *value_in(const struct place *place, const struct block *block, const char *text,
                                    struct amon_span span)
 {
-	struct name *name = check_name_find_here(block, text, NAME_COLUMNS | NAME_LATERS);
+	struct name *name = check_name_find_here(block, text, NAME_COLUMNS | NAME_LATER);
 
 	return name ? column_value(place, name, span) : member_in(place, block, text, span);
 }
@@ -80,7 +80,7 @@ static const struct name *first_part(const struct place *place, const char *text
 		return NULL;
 	*rest = dot + 1;
 	return check_name_find(place->block, amon_arena_copy(place->check->arena, text, (size_t)(dot - text)),
-	                       NAME_SECTION | NAME_TABLE | NAME_LATERS);
+	                       NAME_SECTION | NAME_TABLE | NAME_LATER);
 }
 
 /* --- what cannot be read */
@@ -121,7 +121,8 @@ static bool is_of_packets(const char *text)
 
 static void complain(const struct place *place, const struct amon_syntax *syntax, const struct name *first)
 {
-	const struct name *other = check_name_find(place->block, syntax->text, NAME_LET | NAME_TABLE | NAME_SECTION);
+	const struct name *other =
+	        check_name_find(place->block, syntax->text, NAME_LET | NAME_STATE | NAME_TABLE | NAME_SECTION);
 	struct check *check = place->check;
 
 	if (first && first->kind == NAME_TABLE)
@@ -131,6 +132,11 @@ static void complain(const struct place *place, const struct amon_syntax *syntax
 		           "functions over a table's rows come with a later version");
 	else if (other && other->kind == NAME_LET)
 		amon_error(check->diagnostics, syntax->span, "`%s` is a `let`, which is for packets", syntax->text);
+	else if (other && other->kind == NAME_STATE)
+		check_help(check,
+		           amon_error(check->diagnostics, syntax->span, "`%s` is a `state`, which is not exported",
+		                      syntax->text),
+		           "make it a `metric`");
 	else if (other)
 		amon_error(check->diagnostics, syntax->span, "`%s` is a %s and no value", syntax->text,
 		           other->kind == NAME_TABLE ? "table" : "section");
@@ -158,7 +164,7 @@ struct amon_value *check_export_name(const struct place *place, const struct amo
 		value = value_in(place, block, syntax->text, syntax->span);
 	if (!value && first && first->kind == NAME_SECTION)
 		value = value_in(place, first->inside, rest, syntax->span);
-	if (!value && !(first && (first->kind & NAME_LATERS)))
+	if (!value && !(first && (first->kind & NAME_LATER)))
 		complain(place, syntax, first);
 	return value ? value : check_nothing(place->check, syntax->span);
 }

@@ -56,11 +56,11 @@ void check_end_reading(struct check *check, struct name *name)
 
 void check_read_name(struct check *check, struct name *name, struct amon_span use)
 {
-	struct place place = { check, name->block, WORLD_PACKET };
-	bool uses_vlan = check->probe->uses_vlan;
+	struct place place = { check, name->block, WORLD_PACKET, .home = check_home(name->block) };
+	bool uses_vlan = check->probe->uses_vlan, remembers = check->remembers;
 
 	if (check_begin_reading(check, name, use)) {
-		check->probe->uses_vlan = false;
+		check->probe->uses_vlan = check->remembers = false;
 		if (name->kind == NAME_PARAM)
 			check_read_param(&place, name);
 		else if (name->syntax->kind == AMON_SYNTAX_SET)
@@ -69,7 +69,9 @@ void check_read_name(struct check *check, struct name *name, struct amon_span us
 			name->value = check_expression(&place, name->syntax);
 		check_end_reading(check, name);
 		name->uses_vlan = check->probe->uses_vlan;
+		name->remembers = check->remembers;
 		check->probe->uses_vlan = uses_vlan;
+		check->remembers = remembers;
 	}
 }
 
@@ -79,6 +81,21 @@ bool check_use_name(struct check *check, struct name *name, struct amon_span use
 	if (name->uses_vlan)
 		check->probe->uses_vlan = true;
 	return name->state == NAME_READ;
+}
+
+/* A let outside of sections, as the section that uses it sees it. */
+static struct amon_value *value_here(const struct place *place, const struct name *name)
+{
+	struct block *home = place->home;
+	struct place again = { place->check, name->block, WORLD_PACKET, .home = NULL };
+
+	while (home && home->table)
+		home = home->outer;
+	again.home = home;
+	if (home && home->section)
+		return check_expression(&again, name->syntax);
+	place->check->remembers = true;
+	return name->value;
 }
 
 static struct amon_value *named_value(const struct place *place, struct name *name, struct amon_span use)
@@ -97,7 +114,7 @@ static struct amon_value *named_value(const struct place *place, struct name *na
 		           "`%s` is a decimal number; packets are computed in whole ones", name->text);
 		return check_nothing(place->check, use);
 	}
-	return check_value_at(place->check, name->value, use);
+	return check_value_at(place->check, name->remembers ? value_here(place, name) : name->value, use);
 }
 
 /* --- names in packet expressions */
@@ -155,14 +172,11 @@ static void complain_column(const struct place *place, const struct amon_syntax 
 {
 	struct amon_diagnostic *error;
 
-	if (name->kind == NAME_TABLE) {
-		check_later(place->check, syntax->span, "asking a table for a packet's row comes");
-		return;
-	}
 	error = amon_error(place->check->diagnostics, syntax->span, "packets cannot read the %s `%s`",
 	                   name->kind == NAME_KEY       ? "key"
 	                   : name->kind == NAME_DERIVE  ? "derive"
 	                   : name->kind == NAME_SECTION ? "section"
+	                   : name->kind == NAME_EVENTS  ? "events"
 	                                                : "metric",
 	                   syntax->text);
 	if (name->kind == NAME_KEY)
@@ -182,7 +196,7 @@ static void complain_word(const struct place *place, const struct amon_syntax *s
 	else if (check_is_later_field(syntax->text))
 		check_later(place->check, syntax->span,
 		            amon_arena_printf(place->check->arena, "`%s` comes", syntax->text));
-	else if (other && !(other->kind & NAME_LATERS))
+	else if (other && !(other->kind & NAME_LATER))
 		complain_column(place, syntax, other);
 	else if (!other && !is_direction(syntax->text) && !check_name_excused(place->check, place->block))
 		complain_unknown(place, syntax);
@@ -191,11 +205,14 @@ static void complain_word(const struct place *place, const struct amon_syntax *s
 static struct amon_value *word(const struct place *place, const struct amon_syntax *syntax)
 {
 	struct name *name = check_name_find(place->block, syntax->text, NAME_PACKETS);
+	struct amon_value *asked = name ? NULL : check_ask(place, syntax);
 
-	if (name && name->kind != NAME_STATE)
-		return named_value(place, name, syntax->span);
-	if (!name)
-		complain_word(place, syntax);
+	if (name)
+		return name->kind & NAME_MEMORY ? check_state_value(place->check, name, syntax->span)
+		                                : named_value(place, name, syntax->span);
+	if (asked)
+		return asked;
+	complain_word(place, syntax);
 	return check_nothing(place->check, syntax->span);
 }
 
@@ -203,7 +220,7 @@ static void complain_path(const struct place *place, const struct amon_syntax *s
 {
 	size_t length = strcspn(syntax->text, ".");
 	const char *first = amon_arena_copy(place->check->arena, syntax->text, length);
-	const struct name *name = check_name_find(place->block, first, NAME_TABLE | NAME_SECTION | NAME_LATERS);
+	const struct name *name = check_name_find(place->block, first, NAME_SECTION | NAME_EVENTS | NAME_LATER);
 	struct amon_diagnostic *error;
 
 	if (amon_payload_find(syntax->text)) {
@@ -212,7 +229,7 @@ static void complain_path(const struct place *place, const struct amon_syntax *s
 	} else if (check_is_later_field(syntax->text)) {
 		check_later(place->check, syntax->span,
 		            amon_arena_printf(place->check->arena, "fields of `%s` come", first));
-	} else if (name && !(name->kind & NAME_LATERS)) {
+	} else if (name && !(name->kind & NAME_LATER)) {
 		complain_column(place, syntax, name);
 	} else if (!name) {
 		complain_unknown(place, syntax);
@@ -230,6 +247,9 @@ static struct amon_value *packet_name(const struct place *place, const struct am
 		return field_value(place, field, syntax->span);
 	if (!strchr(syntax->text, '.'))
 		return word(place, syntax);
+	struct amon_value *asked = check_ask(place, syntax);
+	if (asked)
+		return asked;
 	complain_path(place, syntax);
 	return check_nothing(place->check, syntax->span);
 }
@@ -397,7 +417,7 @@ struct amon_value *check_condition(const struct place *place, const struct amon_
 bool check_constant(const struct place *place, const struct amon_syntax *syntax, const char *what, int64_t low,
                     int64_t high, int64_t *result)
 {
-	const struct place constants = { place->check, place->block, WORLD_PACKET };
+	const struct place constants = { place->check, place->block, WORLD_PACKET, .home = NULL };
 	const struct amon_value *value = check_expression(&constants, syntax);
 	struct amon_dimension dimension = value->type.dimension;
 

@@ -79,7 +79,7 @@ static struct amon_value *extreme(const struct place *place, const struct amon_s
 static bool may_be_absent(const struct amon_value *value)
 {
 	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_FIELD ||
-	       value->kind == AMON_VALUE_COLUMN;
+	       value->kind == AMON_VALUE_MEMORY || value->kind == AMON_VALUE_COLUMN;
 }
 
 static struct amon_value *present(const struct place *place, const struct amon_syntax *call,
@@ -153,6 +153,8 @@ static const struct function functions[] = {
 	{ "max", extreme, 2, 2, .packets = true, .exports = true },
 	{ "prefix", check_prefix, 2, 3, .packets = true },
 	{ "present", present, 1, 1, .packets = true, .exports = true },
+	{ "prev", check_previous, 1, 1, .packets = true },
+	{ "delta", check_previous, 1, 1, .packets = true },
 	{ "log2", logarithm, 1, 1, .exports = true },
 	{ "sqrt", square_root, 1, 1, .exports = true },
 };
@@ -181,7 +183,6 @@ static unsigned int count_arguments(const struct amon_syntax *call)
 
 /* --- what is no function */
 
-static const char *const later_functions[] = { "delta", "prev" };
 /* In a derive these fold the rows of a table. */
 static const char *const row_folds[] = { "count", "sum", "min", "max", "mean", "entropy" };
 
@@ -204,7 +205,7 @@ static bool folds_rows(const struct place *place, const struct amon_syntax *call
 		return false;
 	dot = strchrnul(argument->text, '.');
 	const char *first = amon_arena_copy(place->check->arena, argument->text, (size_t)(dot - argument->text));
-	return !strcmp(call->text, "entropy") || check_name_find(place->block, first, NAME_TABLE | NAME_LATERS);
+	return !strcmp(call->text, "entropy") || check_name_find(place->block, first, NAME_TABLE | NAME_LATER);
 }
 
 static void complain_unknown(const struct place *place, const struct amon_syntax *call)
@@ -277,8 +278,6 @@ struct amon_value *check_call(const struct place *place, const struct amon_synta
 
 	if (folds_rows(place, call))
 		check_later(place->check, call->span, "folding the rows of a table comes");
-	else if (is_among(call->text, later_functions, COUNT_OF(later_functions)))
-		check_later(place->check, call->span, amon_arena_printf(place->check->arena, "%s() comes", call->text));
 	else if (!function)
 		complain_unknown(place, call);
 	else if (is_here(place, function, call) && check_count(place->check, function, call) &&

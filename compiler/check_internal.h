@@ -5,8 +5,8 @@
 /*
  * What the files check*.c share. The phases, in order:
  *   check_bind.c     every block and every name that the text defines
- *   check_section.c  settings, `where`, lets, metrics (check_metric.c, check_buckets.c) and tables (check_table.c):
- *                    all that is computed for packets
+ *   check_section.c  settings, `where`, lets, metrics (check_metric.c, check_buckets.c), memory (check_memory.c) and
+ *                    tables (check_table.c): all that is computed for packets
  *   check_derive.c   all that is computed at export, which needs the types of the former
  *   check_never.c    warnings about what can never hold
  * Expressions: check_expression.c walks the tree and hands its parts to check_functions.c, check_set.c,
@@ -33,7 +33,9 @@ struct check {
 	struct amon_section **last_section;
 	bool broken;         /* the parser found errors: what is missing may have stood there */
 	unsigned int depth;  /* of the expression that is being read, through its lets and derives */
-	struct name *asking; /* the let or derive that is being read */
+	struct name *asking; /* the let, state or derive that is being read */
+	uint32_t folds;      /* that have been read so far */
+	bool remembers;      /* what is being read asks for the previous packet of whichever section uses it */
 };
 
 /* --- names (check_names.c) */
@@ -41,8 +43,7 @@ struct check {
 enum name_kind {
 	NAME_LET = 1 << 0,
 	NAME_PARAM = 1 << 1,
-	NAME_STATE =
-	        1 << 2, /* state and folds, which come with a later version: known, so that its uses are no errors */
+	NAME_STATE = 1 << 2,
 	NAME_KEY = 1 << 3,
 	NAME_METRIC = 1 << 4,
 	NAME_DERIVE = 1 << 5,
@@ -50,12 +51,13 @@ enum name_kind {
 	NAME_SECTION = 1 << 7,
 	NAME_PROBE = 1 << 8,
 	NAME_EVENTS = 1 << 10,
+	NAME_FOLD = 1 << 11, /* a metric that packets can read, too */
 	NAME_LATER = 1 << 9, /* whatever else of a later version has a name */
 };
-#define NAME_COLUMNS (NAME_KEY | NAME_METRIC | NAME_DERIVE)
+#define NAME_COLUMNS (NAME_KEY | NAME_METRIC | NAME_FOLD | NAME_DERIVE)
 /* What packets read; one of these must not hide another. */
-#define NAME_PACKETS (NAME_LET | NAME_PARAM | NAME_STATE)
-#define NAME_LATERS  (NAME_STATE | NAME_LATER)
+#define NAME_PACKETS (NAME_LET | NAME_PARAM | NAME_MEMORY)
+#define NAME_MEMORY  (NAME_STATE | NAME_FOLD)
 
 /* One item of a set, checked by itself; what it is compared with is known where the set is used. */
 struct item {
@@ -76,10 +78,12 @@ struct name {
 	const struct amon_statement *statement;
 	const struct amon_syntax *syntax; /* LET, PARAM (the one that -D gave), DERIVE, a key's expression */
 	enum { NAME_UNREAD, NAME_READING, NAME_READ } state;
-	struct amon_value *value;   /* LET, PARAM, once read; NULL for a set */
-	struct items *items;        /* LET, PARAM: of a set */
-	bool uses_vlan;             /* LET: whoever uses it reads VLAN tags */
-	struct amon_column *column; /* KEY, METRIC, DERIVE; its type is NONE until it is known, and where it is wrong */
+	struct amon_value *value; /* LET, PARAM, once read; NULL for a set */
+	struct items *items;      /* LET, PARAM: of a set */
+	bool uses_vlan;           /* LET: whoever uses it reads VLAN tags */
+	bool remembers;           /* LET outside sections: each section that uses it has previous packets of its own */
+	struct amon_column *column; /* KEY, METRIC, FOLD, STATE, DERIVE; its type is NONE until it is known, and where
+	                               it is wrong */
 	struct block *inside;       /* TABLE, SECTION */
 	struct name *asked_by;      /* while READING */
 	struct name *next, *next_alike;
@@ -151,6 +155,9 @@ struct place {
 	struct check *check;
 	struct block *block;
 	enum world world;
+	struct block *home; /* whose previous packets are meant: a section or table; a probe or file: those of the
+	                       section that uses it; NULL: there are none */
+	struct amon_column *narrowed; /* whose `where` lets packets come to this place; NULL: all of its home's do */
 };
 
 struct amon_value *check_value_new(struct check *check, enum amon_value_kind kind, struct amon_span span,
@@ -257,6 +264,28 @@ bool check_is_function(const char *name);
 /* check_export.c */
 struct amon_value *check_export_name(const struct place *place, const struct amon_syntax *syntax);
 
+/* --- memory (check_memory.c) */
+
+/* Whose previous packets are meant in a block's own lets and wheres. */
+struct block *check_home(struct block *block);
+/* prev() and delta() */
+struct amon_value *check_previous(const struct place *place, const struct amon_syntax *call,
+                                  struct amon_value **arguments);
+/* What a state or fold was before the packet. */
+struct amon_value *check_state_value(struct check *check, struct name *name, struct amon_span span);
+/* `TABLE` or `TABLE.NAME`; NULL where the name is no table's. */
+struct amon_value *check_ask(const struct place *place, const struct amon_syntax *syntax);
+/* A state, or a fold that is a metric. */
+void check_memory(struct check *check, struct name *name);
+/* It, or a part of it, is a MEMORY or ROW. */
+bool check_reads_memory(const struct amon_value *value);
+/* An address from memory, which only compares; said, where it is one. */
+bool check_is_remembered_address(struct check *check, const struct amon_value *value);
+/* Complains where tables' keys ask for each other's rows in a circle. */
+void check_asked_order(struct check *check, const struct amon_section *section);
+/* Complains where a key's expression depends on what rows remember. */
+bool check_key_memory(struct check *check, const struct amon_table *table, const struct amon_value *value);
+
 /* --- params (check_param.c) */
 
 /* Reads what the spec says, then what -D says instead. */
@@ -283,12 +312,20 @@ void check_lets(struct check *check, struct block *block);
 void check_metrics(struct check *check, struct block *block, struct amon_columns *metrics, uint32_t limit);
 /* a and b, either of which may be NULL for none. */
 struct amon_value *check_and(struct check *check, struct amon_value *a, struct amon_value *b);
-/* The `where` statements of a block, and-ed; NULL for none. */
-struct amon_value *check_wheres(struct check *check, struct block *block);
+/* The `where` statements of the place's block, and-ed; NULL for none. */
+struct amon_value *check_wheres(const struct place *place);
 
 /* check_metric.c */
 void check_metric(struct check *check, struct name *name);
 bool check_is_later_aggregation(const char *name);
+/* The parts that a metric and a state share: the aggregation, its argument and `where`. False, with an error, where
+ * they do not fit. */
+bool check_aggregation(const struct place *place, struct amon_column *column, const struct amon_syntax *call);
+/* What it exports, or packets read. */
+struct amon_type check_aggregated_type(struct check *check, const struct amon_column *column);
+bool check_column_where(const struct place *place, struct amon_column *column, const struct amon_syntax *where);
+/* What a value is in; NULL text for none. */
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit);
 /* Fills in what stands behind a metric or derive, whose type is known. */
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes);
 

@@ -95,6 +95,14 @@ static void check_ipfix(struct check *check, struct amon_column *column, const s
 	           closest);
 }
 
+void check_unit(struct check *check, struct amon_column *column, const struct amon_name *unit)
+{
+	if (unit->text && has_unit(column->type.base))
+		set_unit(check, column, unit);
+	else if (unit->text)
+		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+}
+
 void check_attributes(struct check *check, struct amon_column *column, const struct amon_attributes *attributes)
 {
 	const struct amon_name *unit = &attributes->unit;
@@ -106,10 +114,7 @@ void check_attributes(struct check *check, struct amon_column *column, const str
 	column->help = attributes->help.text;
 	check_ipfix(check, column, attributes);
 	check_timing_column(check, column, attributes);
-	if (unit->text && has_unit(column->type.base))
-		set_unit(check, column, unit);
-	else if (unit->text)
-		amon_error(check->diagnostics, unit->span, "%s has no unit", check_type_text(check, column->type));
+	check_unit(check, column, unit);
 }
 
 /* --- arguments */
@@ -212,7 +217,7 @@ static bool check_number_of_arguments(struct check *check, const struct amon_agg
 
 /* --- the metric */
 
-static struct amon_type result_type(struct check *check, const struct amon_column *column)
+struct amon_type check_aggregated_type(struct check *check, const struct amon_column *column)
 {
 	struct amon_type type = column->argument ? column->argument->type : (struct amon_type){ .base = AMON_BASE_INT };
 	struct amon_dimension dimension = type.dimension;
@@ -244,10 +249,17 @@ static bool reads_segments(const struct amon_value *value)
 	return reads_segments(value->left) || reads_segments(value->middle) || reads_segments(value->right);
 }
 
-static bool read_call(const struct place *place, struct amon_column *column, const struct amon_syntax *call)
+static bool sees_once(const struct amon_value *value)
+{
+	return reads_segments(value) || check_reads_memory(value);
+}
+
+static bool read_call(const struct place *around, struct amon_column *column, const struct amon_syntax *call)
 {
 	const struct amon_aggregation *aggregation = column->aggregation;
+	struct place narrowed = *around, *place = &narrowed;
 
+	narrowed.narrowed = column;
 	if (!check_names_of_arguments(place->check, call) ||
 	    !check_number_of_arguments(place->check, aggregation, call))
 		return false;
@@ -260,12 +272,21 @@ static bool read_call(const struct place *place, struct amon_column *column, con
 	       check_buckets(place, call->arguments->next, column->argument, &column->buckets);
 }
 
-static bool read_where(const struct place *place, struct amon_column *column, const struct amon_syntax *where)
+bool check_aggregation(const struct place *place, struct amon_column *column, const struct amon_syntax *call)
+{
+	column->aggregation = amon_aggregation_find(call->text);
+	if (!column->aggregation)
+		complain_aggregation(place->check, call);
+	return column->aggregation && read_call(place, column, call);
+}
+
+bool check_column_where(const struct place *place, struct amon_column *column, const struct amon_syntax *where)
 {
 	struct amon_value *condition = where ? check_condition(place, where) : NULL;
 	bool always = condition && check_is_constant(condition) && condition->integer;
 
 	column->where = always ? NULL : condition;
+	column->where_known = true;
 	return !condition || !check_is_nothing(condition);
 }
 
@@ -273,20 +294,16 @@ void check_metric(struct check *check, struct name *name)
 {
 	const struct amon_statement *statement = name->statement;
 	const struct amon_syntax *call = statement->value;
-	struct place place = { check, name->block, WORLD_PACKET };
+	struct place place = { check, name->block, WORLD_PACKET, .home = check_home(name->block) };
 	struct amon_column *column = name->column;
 
 	if (call->kind != AMON_SYNTAX_CALL)
 		return; /* the parser has said so */
-	column->aggregation = amon_aggregation_find(call->text);
-	if (!column->aggregation)
-		complain_aggregation(check, call);
-	bool fits = read_where(&place, column, statement->attributes.where);
-	if (!column->aggregation || !read_call(&place, column, call))
+	bool fits = check_column_where(&place, column, statement->attributes.where);
+	if (!check_aggregation(&place, column, call))
 		return;
-	struct amon_type type = result_type(check, column);
-	column->once = reads_segments(column->argument) || reads_segments(column->where);
-	column->type = type;
+	column->once = sees_once(column->argument) || sees_once(column->where);
+	column->type = check_aggregated_type(check, column);
 	check_attributes(check, column, &statement->attributes);
 	if (!fits)
 		column->type.base = AMON_BASE_NONE;

@@ -25,9 +25,9 @@ static const struct {
 	enum name_kind kind;
 	const char *text;
 } kind_names[] = {
-	{ NAME_LET, "let" },         { NAME_PARAM, "param" },   { NAME_STATE, "state" }, { NAME_KEY, "key" },
-	{ NAME_METRIC, "metric" },   { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" }, { NAME_EVENTS, "events" },
-	{ NAME_SECTION, "section" }, { NAME_PROBE, "probe" },   { NAME_LATER, "name" },
+	{ NAME_LET, "let" },       { NAME_PARAM, "param" },     { NAME_STATE, "state" },   { NAME_FOLD, "fold" },
+	{ NAME_KEY, "key" },       { NAME_METRIC, "metric" },   { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" },
+	{ NAME_EVENTS, "events" }, { NAME_SECTION, "section" }, { NAME_PROBE, "probe" },   { NAME_LATER, "name" },
 };
 
 static const char *kind_name(enum name_kind kind)

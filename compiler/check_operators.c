@@ -356,7 +356,9 @@ struct amon_value *check_choose(const struct place *place, struct amon_span span
 	struct amon_type type;
 	bool fits = check_want_condition(place->check, condition);
 
-	if (!fits || check_is_nothing(yes) || check_is_nothing(no) || !check_alike(place->check, span, yes, no, &type))
+	if (!fits || check_is_nothing(yes) || check_is_nothing(no) ||
+	    !check_alike(place->check, span, yes, no, &type) || check_is_remembered_address(place->check, yes) ||
+	    check_is_remembered_address(place->check, no))
 		return check_nothing(place->check, span);
 	if (check_is_constant(condition))
 		return check_value_at(place->check, condition->integer ? yes : no, span);

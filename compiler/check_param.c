@@ -38,7 +38,7 @@ static bool are_constants(struct check *check, const struct items *items)
 
 static void read_value(const struct place *place, struct name *name)
 {
-	struct place exports = { place->check, place->block, WORLD_EXPORT };
+	struct place exports = { place->check, place->block, WORLD_EXPORT, .home = NULL };
 
 	if (name->syntax->kind == AMON_SYNTAX_SET) {
 		name->items = check_items(place, name->syntax);

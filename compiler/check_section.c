@@ -40,14 +40,14 @@ static struct amon_value *narrowing(struct amon_value *condition)
 	return always ? NULL : condition;
 }
 
-struct amon_value *check_wheres(struct check *check, struct block *block)
+struct amon_value *check_wheres(const struct place *place)
 {
-	struct place place = { check, block, WORLD_PACKET };
 	struct amon_value *where = NULL;
 
-	for (const struct amon_statement *statement = block->statement->body; statement; statement = statement->next)
+	for (const struct amon_statement *statement = place->block->statement->body; statement;
+	     statement = statement->next)
 		if (statement->kind == AMON_STATEMENT_WHERE)
-			where = check_and(check, where, check_condition(&place, statement->value));
+			where = check_and(place->check, where, check_condition(place, statement->value));
 	return narrowing(where);
 }
 
@@ -70,7 +70,7 @@ static bool is_first(struct check *check, const struct amon_statement **first, c
 
 static void check_window(struct check *check, struct block *block, const struct amon_statement *statement)
 {
-	struct place place = { check, block, WORLD_PACKET };
+	struct place place = { check, block, WORLD_PACKET, .home = NULL };
 	const struct amon_value *value = check_expression(&place, statement->value);
 	struct amon_dimension dimension = value->type.dimension;
 
@@ -116,9 +116,12 @@ static void check_settings(struct check *check, struct block *probe)
 void check_metrics(struct check *check, struct block *block, struct amon_columns *metrics, uint32_t limit)
 {
 	for (struct name *name = block->first; name; name = name->next) {
-		if (name->kind != NAME_METRIC)
+		if (name->kind & NAME_MEMORY)
+			check_memory(check, name);
+		if (!(name->kind & (NAME_METRIC | NAME_FOLD)))
 			continue;
-		check_metric(check, name);
+		if (name->kind == NAME_METRIC)
+			check_metric(check, name);
 		if (metrics->count == limit)
 			amon_error(check->diagnostics, name->span, "a %s has at most %u metrics",
 			           block->table ? "table" : "section", limit);
@@ -127,18 +130,28 @@ void check_metrics(struct check *check, struct block *block, struct amon_columns
 	}
 }
 
+/* The probe's `where`, which was found right: a section has previous packets of its own. */
+static struct amon_value *outer_where(struct check *check, struct block *block, struct amon_value *outer)
+{
+	struct place place = { check, block->outer, WORLD_PACKET, .home = block };
+
+	return outer && check_reads_memory(outer) ? check_wheres(&place) : outer;
+}
+
 static void check_section(struct check *check, struct block *block, struct amon_value *outer, bool coarse,
                           struct amon_timing timing)
 {
 	struct amon_section *section = block->section;
+	struct place place = { check, block, WORLD_PACKET, .home = block };
 
 	check_lets(check, block);
 	section->coarse = check_clock(check, block) || coarse;
 	section->timing = check_timing(block, timing);
-	section->where = check_and(check, outer, check_wheres(check, block));
+	section->where = check_and(check, outer_where(check, block, outer), check_wheres(&place));
 	check_metrics(check, block, &section->metrics, AMON_MAX_SECTION_METRICS);
 	for (struct block *table = block->first_inside; table; table = table->next)
 		check_table(check, table);
+	check_asked_order(check, section);
 }
 
 void check_packets(struct check *check, struct block *probe)
@@ -147,7 +160,8 @@ void check_packets(struct check *check, struct block *probe)
 	check_lets(check, probe);
 	check_settings(check, probe);
 	bool coarse = check_clock(check, probe);
-	struct amon_value *where = check_wheres(check, probe);
+	struct place place = { check, probe, WORLD_PACKET, .home = probe };
+	struct amon_value *where = check_wheres(&place);
 	struct amon_timing timing = check_timing(probe, (struct amon_timing){ false, false });
 	for (struct block *section = probe->first_inside; section; section = section->next)
 		check_section(check, section, where, coarse, timing);

@@ -45,7 +45,7 @@ static bool has_name(const struct block *block, const struct amon_syntax *value)
 
 static void complain_nameless(struct check *check, struct block *block, const struct amon_syntax *value)
 {
-	struct place place = { check, block, WORLD_PACKET };
+	struct place place = { check, block, WORLD_PACKET, .home = block->outer };
 
 	if (!check_is_nothing(check_expression(&place, value)))
 		check_help(check, amon_error(check->diagnostics, value->span, "this key has no name"),
@@ -93,13 +93,14 @@ static uint32_t width_of(struct amon_type type)
 	return !type.bits || type.bits > 32 ? 8 : type.bits > 16 ? 4 : type.bits > 8 ? 2 : 1;
 }
 
-static bool check_key(struct check *check, struct name *name)
+/* A field of an event is of the packets that its `where` lets through. */
+static bool check_key(struct check *check, struct name *name, struct amon_column *narrowed)
 {
-	struct place place = { check, name->block, WORLD_PACKET };
+	struct place place = { check, name->block, WORLD_PACKET, .home = name->block->outer, .narrowed = narrowed };
 	struct amon_value *value = check_expression(&place, name->syntax);
 	struct amon_column *column = name->column;
 
-	if (check_is_nothing(value))
+	if (check_is_nothing(value) || check_key_memory(check, name->block->table, value))
 		return false;
 	if (check_is_constant(value)) {
 		amon_error(check->diagnostics, value->span,
@@ -129,12 +130,12 @@ static struct amon_span keys_span(const struct block *block)
 	return span;
 }
 
-static void check_keys(struct check *check, struct block *block)
+static void check_keys(struct check *check, struct block *block, struct amon_column *narrowed)
 {
 	uint32_t width = 0, version = 0;
 
 	for (struct name *name = block->first; name; name = name->next) {
-		if (name->kind != NAME_KEY || !check_key(check, name))
+		if (name->kind != NAME_KEY || !check_key(check, name, narrowed))
 			continue;
 		check_columns_add(&block->table->keys, name->column);
 		width += width_of(name->column->type);
@@ -170,7 +171,7 @@ static void read_overflow(struct check *check, struct amon_table *table, const s
 
 static void read_size(struct check *check, struct block *block, const struct amon_syntax *size)
 {
-	struct place place = { check, block, WORLD_PACKET };
+	struct place place = { check, block, WORLD_PACKET, .home = NULL };
 	int64_t rows;
 
 	if (size && check_constant(&place, size, "a table's size", 1, AMON_MAX_SIZE, &rows))
@@ -179,12 +180,12 @@ static void read_size(struct check *check, struct block *block, const struct amo
 
 static void read_where(struct check *check, struct block *block, const struct amon_syntax *where)
 {
-	struct place place = { check, block, WORLD_PACKET };
+	struct place place = { check, block, WORLD_PACKET, .home = check_home(block) };
 	struct amon_table *table = block->table;
 	struct amon_value *condition = where ? check_condition(&place, where) : NULL;
 	bool always = condition && check_is_constant(condition) && condition->integer;
 
-	table->where = check_and(check, always ? NULL : condition, check_wheres(check, block));
+	table->where = check_and(check, always ? NULL : condition, check_wheres(&place));
 	if (!table->where)
 		return;
 	table->where_span = where ? where->span : table->where->span;
@@ -208,19 +209,42 @@ static void read_attributes(struct check *check, struct block *block)
 static bool has_metric(const struct block *block)
 {
 	for (const struct name *name = block->first; name; name = name->next)
-		if (name->kind & (NAME_METRIC | NAME_LATERS))
+		if (name->kind & (NAME_METRIC | NAME_FOLD | NAME_LATER))
 			return true;
 	return false;
+}
+
+/* Nothing reads what it would export. */
+static void check_private(struct check *check, const struct block *block)
+{
+	const struct amon_attributes *attributes = &block->statement->attributes;
+	const struct amon_syntax *rows = attributes->having ? attributes->having : attributes->top;
+	struct amon_diagnostic *error;
+
+	if (rows)
+		amon_error(check->diagnostics, rows->span,
+		           "a private table is not exported: there are no rows to pick");
+	for (const struct name *name = block->first; name; name = name->next) {
+		if (!(name->kind & (NAME_METRIC | NAME_FOLD | NAME_DERIVE)))
+			continue;
+		error = amon_error(check->diagnostics, name->span,
+		                   "a private table is not exported: nothing reads `%s`", name->text);
+		if (name->kind != NAME_DERIVE)
+			check_help(check, error, "make it a `state`, which packets read");
+	}
 }
 
 /* Each is read once, and those of a window are read together where other things of the section are. */
 static void check_events(struct check *check, struct block *block)
 {
 	const struct amon_attributes *attributes = &block->statement->attributes;
+	struct amon_column *narrowed = amon_new(check->arena, struct amon_column);
 
-	check_keys(check, block);
 	read_size(check, block, attributes->size);
 	read_where(check, block, attributes->where);
+	narrowed->where = block->table->where;
+	narrowed->where_known = true;
+	check_keys(check, block, narrowed);
 	block->table->overflow = AMON_OVERFLOW_DROP;
 	block->table->timing = (struct amon_timing){ block->section->timing.snapshot, true };
 	if (attributes->as.text)
@@ -236,11 +260,13 @@ void check_table(struct check *check, struct block *block)
 		return;
 	}
 	check_lets(check, block);
-	check_keys(check, block);
+	check_keys(check, block, NULL);
 	read_attributes(check, block);
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);
-	if (!has_metric(block) && !check_name_excused(check, block))
+	if (table->is_private)
+		check_private(check, block);
+	else if (!has_metric(block) && !check_name_excused(check, block))
 		check_help(check,
 		           amon_error(check->diagnostics, block->statement->name.span, "table `%s` has no metric",
 		                      table->name),

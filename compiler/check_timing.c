@@ -38,11 +38,12 @@ static void check_difference(struct check *check, const struct amon_column *colu
 {
 	if (!column->timing.reset || column->timing.snapshot || column->aggregation->subtracts)
 		return;
+	bool fold = column->aggregation == &amon_aggregation_fold;
 	check_help(
 	        check,
 	        amon_error(check->diagnostics, column->span,
-	                   "`reset` alone cannot be exact for %s(): a packet could fall between the read and the reset",
-	                   column->aggregation->name),
+	                   "`reset` alone cannot be exact for %s: a packet could fall between the read and the reset",
+	                   fold ? "a fold" : amon_arena_printf(check->arena, "%s()", column->aggregation->name)),
 	        "write `snapshot reset`");
 }
 

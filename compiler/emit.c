@@ -18,8 +18,11 @@ static const struct {
 	{ "bpf_map_lookup_elem", "void *(*bpf_map_lookup_elem)(void *map, const void *key)", 1 },
 	{ "bpf_map_update_elem",
 	  "long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags)", 2 },
+	{ "bpf_map_delete_elem", "long (*bpf_map_delete_elem)(void *map, const void *key)", 3 },
 	{ "bpf_ktime_get_ns", "__u64 (*bpf_ktime_get_ns)(void)", 5 },
 	{ "bpf_get_smp_processor_id", "__u32 (*bpf_get_smp_processor_id)(void)", 8 },
+	{ "bpf_spin_lock", "void (*bpf_spin_lock)(void *lock)", 93 },
+	{ "bpf_spin_unlock", "void (*bpf_spin_unlock)(void *lock)", 94 },
 	{ "bpf_skb_load_bytes", "long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size)", 26 },
 	{ "bpf_ringbuf_reserve", "void *(*bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags)", 131 },
 	{ "bpf_ringbuf_submit", "void (*bpf_ringbuf_submit)(void *data, __u64 flags)", 132 },
@@ -31,6 +34,7 @@ static const struct {
 static const struct {
 	const char *name, *definition;
 } constants[] = {
+	{ "BPF_MAP_TYPE_HASH", "BPF_MAP_TYPE_HASH = 1" },
 	{ "BPF_MAP_TYPE_ARRAY", "BPF_MAP_TYPE_ARRAY = 2" },
 	{ "BPF_MAP_TYPE_PERCPU_HASH", "BPF_MAP_TYPE_PERCPU_HASH = 5" },
 	{ "BPF_MAP_TYPE_PERCPU_ARRAY", "BPF_MAP_TYPE_PERCPU_ARRAY = 6" },
@@ -106,8 +110,7 @@ static void write_packet(struct emitter *e)
 	fprintf(e->out, "\t__u32 layers, cause;\n");
 	if (weighted)
 		fprintf(e->out, "\t__u32 weight; /* wire packets that this run stands for */\n");
-	if (e->plan->forget)
-		fprintf(e->out, "\t__u32 at; /* the parser's */\n");
+	emit_parser_members(e);
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (strcmp(e->plan->members[i].field->member, "time") != 0)
 			emit_member(e->out, e->plan->members[i].field->c_type, e->plan->members[i].field->member);
@@ -147,6 +150,10 @@ static void write_body(struct emitter *e)
 		emit_parser(e);
 	if (emit_at_tc(e->plan))
 		emit_template(e, "super.h");
+	if (e->plan->numbered)
+		emit_template(e, "window.h");
+	if (strstr(functions, "bpf_spin_lock("))
+		emit_template(e, "lock.h");
 	if (e->plan->own_rows)
 		emit_template(e, "own.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)

@@ -353,9 +353,10 @@ static struct amon_c words_match(struct amon_writer *w, const char *array, const
 }
 
 /* What tells the IP versions of a NET value apart. */
-static struct amon_c version_is(struct amon_writer *w, const struct amon_address *address)
+static struct amon_c version_is(struct amon_writer *w, const struct amon_value *value,
+                                const struct amon_address *address)
 {
-	return c(w, BINDS_EQ, "p->net_version == %d", address->family == AMON_ADDRESS_IPV4 ? 4 : 6);
+	return c(w, BINDS_EQ, "%s == %d", amon_c_version(w, value), address->family == AMON_ADDRESS_IPV4 ? 4 : 6);
 }
 
 static struct amon_c mac_matches(struct amon_writer *w, const char *array, const struct amon_address *address)
@@ -385,9 +386,10 @@ static struct amon_c in_prefix(struct amon_writer *w, const struct amon_value *v
 		if (address->family == AMON_ADDRESS_IPV4) {
 			match = word_matches(w, amon_arena_printf(w->arena, "%s[0]", text.text),
 			                     word_mask(address->prefix, 0), word_of(address, 0));
-			return address->prefix ? amon_c_and(w, version_is(w, address), match) : version_is(w, address);
+			return address->prefix ? amon_c_and(w, version_is(w, value, address), match)
+			                       : version_is(w, value, address);
 		}
-		return amon_c_and(w, version_is(w, address), words_match(w, text.text, address));
+		return amon_c_and(w, version_is(w, value, address), words_match(w, text.text, address));
 	default:
 		return words_match(w, text.text, address);
 	}
@@ -421,7 +423,8 @@ static struct amon_c in_address_range(struct amon_writer *w, const struct amon_v
 		within = c(w, BINDS_AND, "address_at_most(%s, %s) && address_at_most(%s, %s)",
 		           constant_words(w, &range->address), text.text, text.text,
 		           constant_words(w, &range->address_high));
-	return value->type.base == AMON_BASE_NET ? amon_c_and(w, version_is(w, &range->address), within) : within;
+	return value->type.base == AMON_BASE_NET ? amon_c_and(w, version_is(w, value, &range->address), within)
+	                                         : within;
 }
 
 static struct amon_c_value prefix_value(struct amon_writer *w, const struct amon_value *value)
@@ -665,6 +668,8 @@ struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value 
 {
 	struct amon_c_value result = { .when = ALWAYS };
 
+	if (value->kind == AMON_VALUE_MEMORY)
+		return amon_c_memory(w, value);
 	if (value->type.base == AMON_BASE_BOOL && value->kind != AMON_VALUE_FIELD && value->kind != AMON_VALUE_CHOICE) {
 		result.value = as_truth(w, amon_c_condition(w, value));
 		return result;
@@ -715,15 +720,19 @@ static struct amon_c negated(struct amon_writer *w, struct amon_c a)
 	return c(w, BINDS_UNARY, "!%s", amon_c_tight(w, a));
 }
 
-static struct amon_c arrays_equal(struct amon_writer *w, const struct amon_value *value, struct amon_c a,
-                                  struct amon_c b)
+static struct amon_c arrays_equal(struct amon_writer *w, const struct amon_value *left, const struct amon_value *right,
+                                  struct amon_c a, struct amon_c b)
 {
+	const char *version = amon_c_version(w, left), *other = amon_c_version(w, right);
 	struct amon_c same;
 
-	if (value->type.base == AMON_BASE_MAC)
+	if (left->type.base == AMON_BASE_MAC)
 		return c(w, BINDS_EQ, "mac_number(%s) == mac_number(%s)", a.text, b.text);
 	same = c(w, BINDS_PRIMARY, "same_address(%s, %s)", a.text, b.text);
-	return same;
+	/* in one packet all addresses are of one version */
+	if (left->type.base != AMON_BASE_NET || !strcmp(version, other))
+		return same;
+	return amon_c_and(w, c(w, BINDS_EQ, "%s == %s", version, other), same);
 }
 
 /* == and != of addresses; a literal stands at either side. */
@@ -744,7 +753,7 @@ static struct amon_c compare_addresses(struct amon_writer *w, const struct amon_
 	} else {
 		b = amon_c_value(w, right);
 		when = amon_c_and(w, a.when, b.when);
-		equal = is_array(left) ? arrays_equal(w, left, a.value, b.value)
+		equal = is_array(left) ? arrays_equal(w, left, right, a.value, b.value)
 		                       : binary(w, a.value, "==", BINDS_EQ, b.value);
 	}
 	return amon_c_and(w, when, value->op == AMON_OP_NE ? negated(w, equal) : equal);
@@ -857,6 +866,11 @@ struct amon_c amon_c_condition(struct amon_writer *w, const struct amon_value *v
 		return or_one(w, layers_there(w, value->layers));
 	case AMON_VALUE_FIELD:
 		return amon_c_and(w, layers_there(w, value->field->layers), field_text(w, value->field));
+	case AMON_VALUE_ROW:
+		return amon_c_row(w, value);
+	case AMON_VALUE_MEMORY:
+		x = amon_c_memory(w, value);
+		return amon_c_and(w, x.when, x.value);
 	case AMON_VALUE_PRESENT:
 		return or_one(w, amon_c_value(w, value->left).when);
 	case AMON_VALUE_UNARY:

@@ -32,6 +32,8 @@ struct amon_writer {
 	uint32_t known_count;
 	const char *is_known[AMON_MAX_KNOWN]; /* slices that are there */
 	uint32_t is_known_count;
+	const struct amon_plan_section *section; /* whose memory is read */
+	const struct amon_table *asking;         /* before there is a row of this table: its `where` */
 };
 
 void amon_write(const struct amon_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -40,6 +42,11 @@ void amon_write(const struct amon_writer *w, const char *format, ...) __attribut
 struct amon_c amon_c_condition(struct amon_writer *w, const struct amon_value *value);
 /** INT, TIME, IPv4 (an __be32), BOOL; of IPv6, NET and MAC the name of an array. */
 struct amon_c_value amon_c_value(struct amon_writer *w, const struct amon_value *value);
+/** What memory held before the packet; whether there is a row. emit_memory.c */
+struct amon_c_value amon_c_memory(struct amon_writer *w, const struct amon_value *value);
+struct amon_c amon_c_row(struct amon_writer *w, const struct amon_value *value);
+/** The IP version of a value of either: text of a number. */
+const char *amon_c_version(struct amon_writer *w, const struct amon_value *value);
 /** A number as C writes it. */
 struct amon_c amon_c_number(struct amon_writer *w, int64_t value);
 /** `value` as __s64 in a variable or constant, so that it can stand several times. */

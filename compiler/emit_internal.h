@@ -80,6 +80,22 @@ void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon
 /** An assignment, or a copy of an address of so many bytes. */
 void emit_copy(struct amon_writer *w, const char *to, uint32_t size, struct amon_c text);
 
+/* emit_memory.c: what is remembered from packet to packet */
+
+/** The structs and maps of a section's memories. */
+void emit_memory_maps(struct emitter *e, const struct amon_plan_section *section);
+/** Under the lock of `memory`: copies what the packet finds, and leaves what it makes of it. Folds that are metrics go
+ * to the records that export them. `table` is NULL for the section's own. */
+void emit_memory_step(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table);
+/** Copies what the section's own memory holds, which nothing changes yet. */
+void emit_memory_look(struct amon_writer *w, const struct amon_plan_section *section);
+/** Behind the key of a row that is asked for: copies what is remembered there, if there is such a row. */
+void emit_memory_asked(struct amon_writer *w, const struct amon_plan_table *table);
+/** Before the key: what is found where there is no row. */
+void emit_memory_none(struct amon_writer *w, const struct amon_plan_table *table);
+/** The parts of memory as members of a struct. */
+void emit_record_members(FILE *out, const struct amon_plan_record *record);
+
 /* emit_section.c: the functions of a section and its tables */
 void emit_section(struct emitter *e, const struct amon_plan_section *section);
 /* emit_maps.c: keys, records and maps */
@@ -87,6 +103,8 @@ void emit_section_maps(struct emitter *e, const struct amon_plan_section *sectio
 /* emit_parser.c: templates, with what the plan keeps of a packet */
 void emit_template(struct emitter *e, const char *name);
 void emit_parser(struct emitter *e);
+/** What its functions hand to each other in struct packet. */
+void emit_parser_members(struct emitter *e);
 /* emit_program.c: what the hooks run */
 void emit_programs(struct emitter *e);
 

@@ -14,7 +14,7 @@ static const char *value_type(const struct amon_plan_metric *metric)
 	return "__u64";
 }
 
-static void write_record_members(FILE *out, const struct amon_plan_record *record)
+void emit_record_members(FILE *out, const struct amon_plan_record *record)
 {
 	for (uint32_t i = 0; i < record->metric_count; i++) {
 		const struct amon_plan_metric *metric = &record->metrics[i];
@@ -82,8 +82,10 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 		        table->ring_size, table->map);
 		return;
 	}
+	if (table->table->is_private)
+		return;
 	fprintf(e->out, "struct %s {\n", table->record.tag);
-	write_record_members(e->out, &table->record);
+	emit_record_members(e->out, &table->record);
 	if (!table->record.metric_count)
 		fprintf(e->out, "\t__u64 unused;\n");
 	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
@@ -108,7 +110,7 @@ static void write_part(struct emitter *e, const struct amon_plan_section *sectio
 		for (int c = 0; c < AMON_LEDGER_COUNT && section->tables[i].part == part; c++)
 			if (section->tables[i].counters[c])
 				fprintf(e->out, "\tstruct counter %s;\n", section->tables[i].counters[c]);
-	write_record_members(e->out, &part->record);
+	emit_record_members(e->out, &part->record);
 	fprintf(e->out, "};\n\n");
 	emit_map(e->out, part->map, "PERCPU_ARRAY", "__u32", amon_arena_printf(e->arena, "struct %s", part->record.tag),
 	         1);
@@ -120,4 +122,5 @@ void emit_section_maps(struct emitter *e, const struct amon_plan_section *sectio
 		write_table_maps(e, &section->tables[i]);
 	for (uint32_t i = 0; i < section->part_count; i++)
 		write_part(e, section, &section->parts[i]);
+	emit_memory_maps(e, section);
 }

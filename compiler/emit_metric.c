@@ -108,7 +108,8 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->layout.value_size,
 	          value);
 	if (metric->version)
-		amon_write(w, "%s->%s = p->net_version;\n", s->record, metric->version);
+		amon_write(w, "%s->%s = %s;\n", s->record, metric->version,
+		           amon_c_version(w, metric->column->argument));
 	w->indent--;
 	if (metric->version)
 		amon_write(w, "}\n");

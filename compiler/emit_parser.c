@@ -8,6 +8,7 @@
 
 #define BIT(layer) AMON_LAYER_BIT(AMON_LAYER_##layer)
 #define NET        (BIT(IPV4) | BIT(IPV6))
+#define TRANSPORT  (BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6))
 
 static bool reads_in(const struct amon_plan *plan, enum amon_layer layer)
 {
@@ -23,6 +24,11 @@ static bool reads_vlan(const struct amon_plan *plan, enum amon_layer tag, enum a
 	return reads_in(plan, tag) || reads_in(plan, type);
 }
 
+static bool walks_link(const struct amon_plan *plan)
+{
+	return plan->walked & BIT(VLAN);
+}
+
 static bool payload(const struct amon_plan *plan)
 {
 	return (plan->walked & (BIT(L4_LEN) | BIT(TCP_PAYLOAD))) || plan->slice_count;
@@ -33,18 +39,10 @@ static const struct {
 	const char *word;
 	uint32_t walked;
 } walk_words[] = {
-	{ "WALK_VLAN", BIT(VLAN) },
-	{ "LINK", BIT(PPPOE) | BIT(MPLS) },
-	{ "WALK_ARP", BIT(ARP) },
-	{ "WALK_NET", NET },
-	{ "WALK_IPV4", BIT(IPV4) },
-	{ "WALK_IPV6", BIT(IPV6) },
-	{ "WALK_L4", BIT(TCP) | BIT(UDP) | BIT(SCTP) | BIT(ICMP) | BIT(ICMPV6) },
-	{ "WALK_TCP", BIT(TCP) },
-	{ "WALK_UDP", BIT(UDP) },
-	{ "WALK_SCTP", BIT(SCTP) },
-	{ "WALK_ICMP", BIT(ICMP) },
-	{ "WALK_ICMPV6", BIT(ICMPV6) },
+	{ "WALK_VLAN", BIT(VLAN) }, { "LINK", BIT(PPPOE) | BIT(MPLS) }, { "WALK_ARP", BIT(ARP) },
+	{ "WALK_NET", NET },        { "WALK_IPV4", BIT(IPV4) },         { "WALK_IPV6", BIT(IPV6) },
+	{ "WALK_L4", TRANSPORT },   { "WALK_TCP", BIT(TCP) },           { "WALK_UDP", BIT(UDP) },
+	{ "WALK_SCTP", BIT(SCTP) }, { "WALK_ICMP", BIT(ICMP) },         { "WALK_ICMPV6", BIT(ICMPV6) },
 };
 
 static bool holds_word(const struct emitter *e, const char *word)
@@ -53,8 +51,8 @@ static bool holds_word(const struct emitter *e, const char *word)
 
 	if (!strcmp(word, "BOTH_HOOKS"))
 		return plan->programs[AMON_HOOK_XDP] && emit_at_tc(plan);
-	if (!strcmp(word, "FORGET"))
-		return plan->forget;
+	if (!strcmp(word, "APART"))
+		return walks_link(plan) || plan->walks_extensions;
 	if (!strcmp(word, "WALK_EXTENSIONS"))
 		return plan->walks_extensions;
 	if (!strcmp(word, "PAYLOAD"))
@@ -222,6 +220,60 @@ static void expand_slice_functions(const struct emitter *e, FILE *out)
 	fprintf(out, "\treturn slice_%s(c->ctx, at, c->limit, width, value);\n}\n", skb ? "skb" : "xdp");
 }
 
+/* The cursor at the start of the frame, which each kind of hook finds in its way. */
+static void write_start(FILE *out, bool xdp, bool both)
+{
+	const char *name = xdp ? "xdp" : "skb";
+
+	fprintf(out, "static __always_inline struct cursor start_%s(struct %s *%s, struct packet *p)\n{\n", name,
+	        xdp ? "xdp_md" : "__sk_buff", name);
+	fprintf(out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
+	fprintf(out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
+	fprintf(out, "\t\t.wire = amon_replay ? amon_frame.length : %s,\n", xdp ? "p->frame_len" : "skb->len");
+	if (both)
+		fprintf(out, "\t\t.xdp = %d,\n", xdp);
+	fprintf(out, "\t};\n\n\tc.captured = amon_replay ? amon_frame.captured : c.wire;\n\treturn c;\n}\n\n");
+}
+
+static void expand_start(const struct emitter *e, FILE *out)
+{
+	bool xdp = e->plan->programs[AMON_HOOK_XDP], skb = emit_at_tc(e->plan);
+
+	if (xdp)
+		write_start(out, true, skb);
+	if (skb)
+		write_start(out, false, xdp);
+}
+
+static void write_apart(FILE *out, const char *function, const char *name, const char *context)
+{
+	fprintf(out,
+	        "__noinline __u32 %s_%s(struct %s *%s, struct packet *p)\n{\n\tstruct cursor c;\n\n"
+	        "\tif (!p)\n\t\treturn WHOLE;\n\tc = start_%s(%s, p);\n\treturn %s(&c);\n}\n\n",
+	        function, name, context, name, name, name, function);
+}
+
+/* A parser's function that is verified once, for any packet: one for each kind of hook. */
+static void write_all_apart(const struct emitter *e, FILE *out, const char *function)
+{
+	if (e->plan->programs[AMON_HOOK_XDP])
+		write_apart(out, function, "xdp", "xdp_md");
+	if (emit_at_tc(e->plan))
+		write_apart(out, function, "skb", "__sk_buff");
+}
+
+/* With a function that calls the right one. */
+static void expand_apart(const struct emitter *e, FILE *out, const char *function)
+{
+	bool xdp = e->plan->programs[AMON_HOOK_XDP], skb = emit_at_tc(e->plan);
+
+	write_all_apart(e, out, function);
+	fprintf(out, "static __always_inline __u32 %s_apart(const struct cursor *c)\n{\n", function);
+	if (xdp && skb)
+		fprintf(out, "\tif (c->xdp)\n\t\treturn %s_xdp(c->ctx, c->p);\n", function);
+	fprintf(out, "\treturn %s_%s(c->ctx, c->p);\n}\n\n", function, skb ? "skb" : "xdp");
+}
+
 static void template_expand(void *data, FILE *out, const char *directive, const char *arguments, const char *indent)
 {
 	struct emitter *e = data;
@@ -247,6 +299,10 @@ static void template_expand(void *data, FILE *out, const char *directive, const 
 		expand_slice_functions(e, out);
 	} else if (!strcmp(directive, "access")) {
 		expand_access(e, out);
+	} else if (!strcmp(directive, "start")) {
+		expand_start(e, out);
+	} else if (!strcmp(directive, "apart")) {
+		expand_apart(e, out, words);
 	} else if (!strcmp(directive, "pieces")) {
 		expand_pieces(e, out, indent);
 	}
@@ -266,7 +322,7 @@ static const struct {
 	uint32_t walked;
 } layer_templates[] = {
 	{ "ethernet.h", BIT(ETH) }, { "vlan.h", BIT(VLAN) }, { "pppoe.h", BIT(PPPOE) }, { "mpls.h", BIT(MPLS) },
-	{ "arp.h", BIT(ARP) },      { "ipv4.h", BIT(IPV4) }, { "ipv6.h", BIT(IPV6) },
+	{ "link.h", BIT(VLAN) },    { "arp.h", BIT(ARP) },   { "ipv4.h", BIT(IPV4) },   { "ipv6.h", BIT(IPV6) },
 };
 static const struct {
 	const char *file;
@@ -287,20 +343,18 @@ static void write_payload_of(struct emitter *e)
 	fprintf(e->out, "\tc->p->l4_len = c->ip_end - c->at;\n}\n\n");
 }
 
-static void write_parse_function(struct emitter *e, bool xdp)
+void emit_parser_members(struct emitter *e)
 {
-	const char *name = xdp ? "xdp" : "skb";
-	bool both = e->plan->programs[AMON_HOOK_XDP] && emit_at_tc(e->plan);
+	bool link = walks_link(e->plan), extensions = e->plan->walks_extensions;
 
-	fprintf(e->out, "__noinline __u32 parse_%s(struct %s *%s, struct packet *p)\n{\n", name,
-	        xdp ? "xdp_md" : "__sk_buff", name);
-	fprintf(e->out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
-	fprintf(e->out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
-	if (both)
-		fprintf(e->out, "\t\t.xdp = %d,\n", xdp);
-	fprintf(e->out, "\t};\n\n\tif (!p)\n\t\treturn WHOLE;\n");
-	fprintf(e->out, "\tc.wire = amon_replay ? amon_frame.length : %s;\n", xdp ? "p->frame_len" : "skb->len");
-	fprintf(e->out, "\tc.captured = amon_replay ? amon_frame.captured : c.wire;\n\treturn parse(&c);\n}\n\n");
+	if (!link && !extensions)
+		return;
+	fprintf(e->out, "\t/* the parser's, for its functions that are verified apart */\n\t__u32 at%s;\n",
+	        extensions ? ", limit" : "");
+	if (link)
+		fprintf(e->out, "\t__u16 type;\n");
+	if (extensions)
+		fprintf(e->out, "\t__u8 proto;\n\tbool fragment, later;\n");
 }
 
 void emit_parser(struct emitter *e)
@@ -320,8 +374,5 @@ void emit_parser(struct emitter *e)
 		if (walked & transport_templates[i].walked)
 			emit_template(e, transport_templates[i].file);
 	emit_template(e, "parse.h");
-	if (e->plan->programs[AMON_HOOK_XDP])
-		write_parse_function(e, true);
-	if (emit_at_tc(e->plan))
-		write_parse_function(e, false);
+	write_all_apart(e, e->out, "parse");
 }

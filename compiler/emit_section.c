@@ -23,12 +23,34 @@ static void write_leave(struct amon_writer *w, const struct amon_plan_section *s
 static struct amon_writer begin_body(struct emitter *e, const struct amon_plan_section *section,
                                      unsigned int *temporaries)
 {
-	struct amon_writer w = {
-		.arena = e->arena, .out = e->out, .indent = 1, .temporaries = temporaries, .time = section->time
-	};
+	struct amon_writer w = { .arena = e->arena,
+		                 .out = e->out,
+		                 .indent = 1,
+		                 .temporaries = temporaries,
+		                 .section = section,
+		                 .time = section->time };
 
 	*temporaries = 0;
 	return w;
+}
+
+/* What a packet finds remembered, as a parameter, where the function reads it. */
+static const char *before_parameter(struct emitter *e, const struct amon_plan_section *section, bool reads)
+{
+	return reads ? amon_arena_printf(e->arena, ", struct %s *b", section->before) : "";
+}
+
+static const char *before_argument(bool reads)
+{
+	return reads ? ", b" : "";
+}
+
+/* The verifier proves functions apart, for any pointers. */
+static void write_null_checks(struct amon_writer *w, const struct amon_plan_section *section, const char *pointer,
+                              bool reads)
+{
+	if (section->shared)
+		amon_write(w, "if (!p || !%s%s)\n\t\treturn 0;\n", pointer, reads ? " || !b" : "");
 }
 
 static void learn_section(struct amon_writer *w, const struct amon_section *section)
@@ -45,12 +67,18 @@ static void learn_table(struct amon_writer *w, const struct amon_table *table)
 			amon_c_learn_present(w, key->value);
 }
 
+/* Metrics that see a super-packet once stand in a look of their own. Folds are written with the memory. */
+static bool is_written(const struct amon_plan_metric *metric, bool once, bool split)
+{
+	return metric->column->aggregation != &amon_aggregation_fold && (!split || metric->column->once == once);
+}
+
 static uint32_t count_kind(const struct amon_plan_record *record, bool once, bool split)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < record->metric_count; i++)
-		count += !split || record->metrics[i].column->once == once;
+		count += is_written(&record->metrics[i], once, split);
 	return count;
 }
 
@@ -62,7 +90,7 @@ static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, cons
 	uint32_t i = from;
 
 	for (; i < record->metric_count && most; i++)
-		if (!s->section->weighted || record->metrics[i].column->once == once) {
+		if (is_written(&record->metrics[i], once, s->section->weighted)) {
 			emit_metric(w, s, &record->metrics[i]);
 			most--;
 		}
@@ -73,7 +101,7 @@ static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, cons
  */
 static uint32_t write_overflow_functions(struct emitter *e, const struct amon_plan_section *section,
                                          const char *function, const struct amon_plan_record *record,
-                                         const struct amon_table *table, const char *pointer)
+                                         const struct amon_table *table, const char *pointer, bool reads)
 {
 	uint32_t from = 0, number = 0, skipped = METRICS_A_FUNCTION;
 	unsigned int temporaries;
@@ -81,15 +109,15 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 	if (!section->shared || count_kind(record, false, section->weighted) <= METRICS_A_FUNCTION)
 		return 0;
 	for (; from < record->metric_count && skipped; from++)
-		skipped -= !section->weighted || !record->metrics[from].column->once;
+		skipped -= is_written(&record->metrics[from], false, section->weighted);
 	while (from < record->metric_count) {
 		struct amon_writer w = begin_body(e, section, &temporaries);
 		struct scope s = { e, section, pointer };
 
 		emit_mark(e->out, table ? table->span : section->section->span);
-		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s)\n{\n", function, ++number,
-		        packet_type(section), record->tag, pointer);
-		amon_write(&w, "if (!p || !%s)\n\t\treturn 0;\n", pointer);
+		fprintf(e->out, "__noinline __u32 %s_%u(%s *p, struct %s *%s%s)\n{\n", function, ++number,
+		        packet_type(section), record->tag, pointer, before_parameter(e, section, reads));
+		write_null_checks(&w, section, pointer, reads);
 		if (table)
 			learn_table(&w, table);
 		else
@@ -100,10 +128,11 @@ static uint32_t write_overflow_functions(struct emitter *e, const struct amon_pl
 	return number;
 }
 
-static void call_overflow_functions(struct amon_writer *w, const char *function, uint32_t count, const char *pointer)
+static void call_overflow_functions(struct amon_writer *w, const char *function, uint32_t count, const char *pointer,
+                                    bool reads)
 {
 	for (uint32_t i = 1; i <= count; i++)
-		amon_write(w, "%s_%u(p, %s);\n", function, i, pointer);
+		amon_write(w, "%s_%u(p, %s%s);\n", function, i, pointer, before_argument(reads));
 }
 
 static void write_where(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_value *where)
@@ -193,11 +222,11 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	struct amon_writer w = begin_body(e, section, &temporaries);
 
 	emit_comment(e->arena, e->out, 0, "", table->table->span);
-	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function,
-	        section->weighted ? "_once" : "", packet_type(section), table->part->record.tag);
+	fprintf(e->out, "%s %s%s(%s *p, struct %s *m%s)\n{\n", linkage(section), table->function,
+	        section->weighted ? "_once" : "", packet_type(section), table->part->record.tag,
+	        before_parameter(e, section, table->reads));
 	amon_write(&w, "struct %s *event;\n\n", table->key_tag);
-	if (section->shared)
-		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
+	write_null_checks(&w, section, "m", table->reads);
 	learn_section(&w, section->section);
 	write_where(&w, section, table->table->where);
 	write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
@@ -225,36 +254,98 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 /* The slot of the CPU's own rows, or a row among those that spilled. */
 static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
 {
+	if (table->memory)
+		amon_write(w, "if (memory) {\n");
+	w->indent += table->memory != NULL;
 	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
 	           table->shape);
 	amon_write(w, "row = slot ? &slot->row : bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
+	w->indent -= table->memory != NULL;
+	if (table->memory)
+		amon_write(w, "}\n");
 }
 
-/* The row, new where the key is; what finds no place goes to `other`, or is told by cause. */
+static bool has_other(const struct amon_plan_table *table)
+{
+	return table->table->overflow == AMON_OVERFLOW_OTHER;
+}
+
+/* The last of what a table's packets find: its row, and its memory where it has any. */
+static const char *place(const struct amon_plan_table *table)
+{
+	return table->map ? "row" : "memory";
+}
+
+/* "!row || !memory" */
+static const char *missing(const struct amon_plan_table *table)
+{
+	return !table->memory ? "!row" : table->map ? "!row || !memory" : "!memory";
+}
+
+/* What the key has there, new where the key is. */
+static void write_new(struct amon_writer *w, const struct amon_plan_table *table, const char *pointer, const char *map,
+                      const char *tag)
+{
+	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
+	           has_other(table) ? "" : "error = ", map, tag);
+	amon_write(w, "\t%s = bpf_map_lookup_elem(&%s, &key);\n", pointer, map);
+}
+
+/* What is remembered of the key, new where the key is. */
+static void write_memory(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
+	if (table->map)
+		amon_write(w, "fresh = !memory;\n");
+	amon_write(w, "if (!memory) {\n");
+	write_new(w, table, "memory", table->memory->map, table->memory->tag);
+	amon_write(w, "}\n");
+}
+
+/* Where there is no place in the one, there is none in the other: a full table leaves no trace in the memory. */
+static void write_places(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	if (table->memory)
+		write_memory(w, table);
+	if (!table->map)
+		return;
+	write_find(w, table);
+	amon_write(w, "if (%s!row) {\n", table->memory ? "memory && " : "");
+	write_new(w, table, "row", table->spill_map, table->record.tag);
+	if (table->memory)
+		amon_write(w, "\tif (!row && fresh)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n", w->indent, "\t\t\t\t",
+		           table->memory->map);
+	amon_write(w, "}\n");
+}
+
+static void write_other(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	if (table->map)
+		amon_write(w, "row = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
+	if (table->memory)
+		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &zero);\n", table->memory->other_map);
+}
+
+/* The row; what finds no place goes to `other`, or is told by cause. */
 static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
                       const struct amon_plan_table *table)
 {
-	write_find(w, table);
-	amon_write(w, "if (!row) {\n");
-	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
-	           table->other_map ? "" : "error = ", table->spill_map, table->record.tag);
-	amon_write(w, "\trow = bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
-	amon_write(w, "}\n");
-	if (table->other_map) {
-		amon_write(w, "if (row) {\n");
+	write_places(w, table);
+	if (has_other(table)) {
+		amon_write(w, "if (%s) {\n", place(table));
 		w->indent++;
 		write_ledger(w, section, table->counters[AMON_LEDGER_IN_ROWS]);
 		w->indent--;
 		amon_write(w, "} else {\n");
 		w->indent++;
 		write_ledger(w, section, table->counters[AMON_LEDGER_OTHER]);
-		amon_write(w, "row = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
-		amon_write(w, "if (!row)\n\t\t\treturn%s;\n", section->shared ? " 0" : "");
+		write_other(w, table);
+		amon_write(w, "if (%s)\n\t\t\treturn%s;\n", missing(table), section->shared ? " 0" : "");
 		w->indent--;
 		amon_write(w, "}\n");
 		return;
 	}
-	amon_write(w, "if (!row) {\n");
+	amon_write(w, "if (!%s) {\n", place(table));
 	w->indent++;
 	for (int cause = AMON_LEDGER_FULL; cause < AMON_LEDGER_COUNT; cause++) {
 		static const char *const errors[] = { [AMON_LEDGER_FULL] = "if (error == -E2BIG)\n",
@@ -277,38 +368,66 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
                             const struct amon_plan_table *table)
 {
-	write_find(w, table);
-	if (table->other_map)
-		amon_write(w, "if (!row)\n\t\trow = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
-	amon_write(w, "if (!row)\n");
+	if (table->memory)
+		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
+	if (table->map)
+		write_find(w, table);
+	if (has_other(table)) {
+		amon_write(w, "if (%s) {\n", missing(table));
+		w->indent++;
+		write_other(w, table);
+		w->indent--;
+		amon_write(w, "}\n");
+	}
+	amon_write(w, "if (%s)\n", missing(table));
 	w->indent++;
 	write_leave(w, section);
 	w->indent--;
+}
+
+static void write_table_variables(struct amon_writer *w, const struct amon_plan_table *table, bool once)
+{
+	if (has_other(table))
+		amon_write(w, "__u32 zero = 0;\n");
+	amon_write(w, "struct %s key;\n", table->key_tag);
+	if (table->map)
+		amon_write(w, "struct %s *slot;\n\tstruct %s *row%s;\n", table->slot_tag, table->record.tag,
+		           table->memory ? " = 0" : "");
+	if (table->memory)
+		amon_write(w, "struct %s *memory;\n", table->memory->tag);
+	if (!once && table->map && table->memory)
+		amon_write(w, "volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */\n");
+	if (!once && !has_other(table))
+		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
+	fputc('\n', w->out);
+}
+
+/* A table's own `where` reads what is remembered of the row that there may be. */
+static void write_table_where(struct amon_writer *w, const struct amon_plan_section *section,
+                              const struct amon_table *table)
+{
+	w->asking = table;
+	write_where(w, section, table->where);
+	w->asking = NULL;
 }
 
 static void write_table_function(struct emitter *e, const struct amon_plan_section *section,
                                  const struct amon_plan_table *table, bool once)
 {
 	unsigned int temporaries;
-	uint32_t more =
-	        once ? 0 : write_overflow_functions(e, section, table->function, &table->record, table->table, "row");
+	uint32_t more = once ? 0
+	                     : write_overflow_functions(e, section, table->function, &table->record, table->table,
+	                                                "row", table->reads);
 	struct amon_writer w = begin_body(e, section, &temporaries);
 	struct scope s = { e, section, "row" };
 
 	emit_comment(e->arena, e->out, 0, "", table->table->span);
-	fprintf(e->out, "%s %s%s(%s *p, struct %s *m)\n{\n", linkage(section), table->function, once ? "_once" : "",
-	        packet_type(section), table->part->record.tag);
-	if (table->other_map)
-		amon_write(&w, "__u32 zero = 0;\n");
-	amon_write(&w, "struct %s key;\n\tstruct %s *slot;\n\tstruct %s *row;\n", table->key_tag, table->slot_tag,
-	           table->record.tag);
-	if (!once && !table->other_map)
-		amon_write(&w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
-	fputc('\n', e->out);
-	if (section->shared)
-		amon_write(&w, "if (!p || !m)\n\t\treturn 0;\n");
+	fprintf(e->out, "%s %s%s(%s *p, struct %s *m%s)\n{\n", linkage(section), table->function, once ? "_once" : "",
+	        packet_type(section), table->part->record.tag, before_parameter(e, section, table->reads));
+	write_table_variables(&w, table, once);
+	write_null_checks(&w, section, "m", table->reads);
 	learn_section(&w, section->section);
-	write_where(&w, section, table->table->where);
+	write_table_where(&w, section, table->table);
 	emit_mark(e->out, table->table->span);
 	if (!once)
 		write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
@@ -319,9 +438,11 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 		write_row_again(&w, section, table);
 	else
 		write_row(&w, section, table);
+	if (table->memory && once == section->weighted)
+		emit_memory_step(&w, &s, table);
 	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
 	emit_mark(e->out, table->table->span);
-	call_overflow_functions(&w, table->function, more, "row");
+	call_overflow_functions(&w, table->function, more, "row", table->reads);
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
@@ -341,8 +462,61 @@ static void write_section_ledger(struct amon_writer *w, const struct emitter *e,
 	}
 }
 
+/* --- what packets look up in other rows */
+
+/* The row that a packet's key selects, for those who ask the table. */
+static void write_find_function(struct emitter *e, const struct amon_plan_section *section,
+                                const struct amon_plan_table *table)
+{
+	unsigned int temporaries;
+	struct amon_writer w = begin_body(e, section, &temporaries);
+
+	fprintf(e->out, "/* %s: what it remembers of the row that the packet's key selects, if there is one */\n",
+	        table->table->name);
+	fprintf(e->out, "%s %s(%s *p%s)\n{\n", linkage(section), table->find, packet_type(section),
+	        before_parameter(e, section, true));
+	amon_write(&w, "struct %s key;\n", table->key_tag);
+	amon_write(&w, "struct %s *memory;\n\n", table->memory->tag);
+	write_null_checks(&w, section, "b", false);
+	if (!section->where_looks)
+		learn_section(&w, section->section);
+	emit_memory_none(&w, table);
+	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
+	write_key(&w, section, table, true);
+	amon_write(&w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
+	amon_write(&w, "if (!memory)\n");
+	w.indent++;
+	write_leave(&w, section);
+	w.indent--;
+	emit_memory_asked(&w, table);
+	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
+}
+
+/* Before anything of the packet is remembered. `steps`: in a look that leaves something, where the section's own memory
+ * is copied when it is changed. */
+static void write_looks(struct amon_writer *w, const struct amon_plan_section *section, bool steps)
+{
+	if (section->memory && (section->where_looks || section->finds_own || !steps))
+		emit_memory_look(w, section);
+	for (uint32_t i = 0; i < section->asked_count; i++)
+		amon_write(w, "%s(p, b);\n", section->asked[i]->find);
+}
+
+/* A packet changes memory in one look: at TC in the one that sees super-packets once. */
+struct look {
+	bool once, steps, looks;
+};
+
+static struct look look_of(const struct amon_plan_section *section, bool once)
+{
+	struct look look = { .once = once, .steps = section->before && once == section->weighted };
+
+	look.looks = look.steps ? section->where_looks || section->asked_count : section->looks;
+	return look;
+}
+
 /* The records of the section, in variables named by their pointers. */
-static void write_records(struct amon_writer *w, const struct amon_plan_section *section)
+static void write_records(struct amon_writer *w, const struct amon_plan_section *section, struct look look)
 {
 	const char *test = section->shared ? "!p" : NULL;
 
@@ -352,10 +526,31 @@ static void write_records(struct amon_writer *w, const struct amon_plan_section 
 		amon_write(w, "%s = bpf_map_lookup_elem(&%s, &zero);\n", part->pointer, part->map);
 		test = amon_arena_printf(w->arena, "%s%s!%s", test ? test : "", test ? " || " : "", part->pointer);
 	}
+	if (section->before) {
+		amon_write(w, "b = bpf_map_lookup_elem(&%s, &zero);\n", section->before);
+		test = amon_arena_printf(w->arena, "%s || !b", test);
+	}
+	if (section->memory && (look.steps || look.looks)) {
+		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &zero);\n", section->memory->map);
+		test = amon_arena_printf(w->arena, "%s || !memory", test);
+	}
 	amon_write(w, "if (%s)\n", test);
 	w->indent++;
 	write_leave(w, section);
 	w->indent--;
+	if (section->numbered && (look.steps || look.looks))
+		amon_write(w, "b->window = window_number();\n");
+}
+
+static void write_section_variables(struct amon_writer *w, const struct amon_plan_section *section, struct look look)
+{
+	for (uint32_t i = 0; i < section->part_count; i++)
+		amon_write(w, "struct %s *%s;\n", section->parts[i].record.tag, section->parts[i].pointer);
+	if (section->before)
+		amon_write(w, "struct %s *b;\n", section->before);
+	if (section->memory && (look.steps || look.looks))
+		amon_write(w, "struct %s *memory;\n", section->memory->tag);
+	amon_write(w, "__u32 zero = 0%s;\n\n", !look.once && section->malformed_member ? ", cause" : "");
 }
 
 /* A part's metrics, beyond those that one function holds in functions of their own. */
@@ -370,41 +565,50 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 {
 	unsigned int temporaries;
 	uint32_t more[2] = { 0, 0 };
+	struct look look = look_of(section, once);
 	struct amon_writer w;
 
 	for (uint32_t i = 0; i < section->part_count && !once; i++)
 		more[i] = write_overflow_functions(e, section, part_function(e, section, &section->parts[i]),
-		                                   &section->parts[i].record, NULL, section->parts[i].pointer);
+		                                   &section->parts[i].record, NULL, section->parts[i].pointer,
+		                                   section->before);
 	w = begin_body(e, section, &temporaries);
 	emit_comment(e->arena, e->out, 0, "", section->section->span);
 	fprintf(e->out, "%s %s%s(%s *p)\n{\n", linkage(section), section->function, once ? "_once" : "",
 	        packet_type(section));
-	for (uint32_t i = 0; i < section->part_count; i++)
-		amon_write(&w, "struct %s *%s;\n", section->parts[i].record.tag, section->parts[i].pointer);
-	amon_write(&w, "__u32 zero = 0%s;\n\n", !once && section->malformed_member ? ", cause" : "");
-	write_records(&w, section);
+	write_section_variables(&w, section, look);
+	write_records(&w, section, look);
 	if (!once)
 		write_section_ledger(&w, e, section);
+	if (look.looks && section->where_looks)
+		write_looks(&w, section, look.steps);
 	write_where(&w, section, section->section->where);
 	emit_mark(e->out, section->section->span);
 	if (!once)
 		write_ledger(&w, section, section->selected_member);
+	if (look.looks && !section->where_looks)
+		write_looks(&w, section, look.steps);
+	if (look.steps && section->memory)
+		emit_memory_step(&w, &(struct scope){ e, section, section->parts[0].pointer }, NULL);
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		struct scope s = { e, section, section->parts[i].pointer };
 
 		write_metrics(&w, &s, &section->parts[i].record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
 		emit_mark(e->out, section->section->span);
-		call_overflow_functions(&w, part_function(e, section, &section->parts[i]), more[i], s.record);
+		call_overflow_functions(&w, part_function(e, section, &section->parts[i]), more[i], s.record,
+		                        section->before);
 	}
 	for (uint32_t i = 0; i < section->table_count; i++)
 		if (section->tables[i].table->events ? once == section->weighted : !once || section->tables[i].once)
-			amon_write(&w, "%s%s(p, %s);\n", section->tables[i].function, once ? "_once" : "",
-			           section->tables[i].part->pointer);
+			amon_write(&w, "%s%s(p, %s%s);\n", section->tables[i].function, once ? "_once" : "",
+			           section->tables[i].part->pointer, before_argument(section->tables[i].reads));
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
 void emit_section(struct emitter *e, const struct amon_plan_section *section)
 {
+	for (uint32_t i = 0; i < section->asked_count; i++)
+		write_find_function(e, section, section->asked[i]);
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		if (section->tables[i].table->events) {
 			write_events_function(e, section, &section->tables[i]);

@@ -61,7 +61,7 @@ struct amon_export_table {
 	 * number of slots less 1, and how many of them may be taken. What finds no slot is in `spill_map`, a
 	 * PERCPU_HASH.
 	 */
-	const char *map, *spill_map, *shape;
+	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
 	uint32_t slot_size;
 	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */
 	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
@@ -90,6 +90,14 @@ struct amon_export_part {
 	uint64_t signature;    /* of all that it holds */
 };
 
+/** A map of what is remembered from packet to packet. All clones share it, and no window cuts it. */
+struct amon_export_memory {
+	const char *map; /* a HASH, of a table's rows; or an ARRAY of one entry, with a key of 4 bytes */
+	uint32_t key_size, value_size, entries;
+	bool grows;    /* is not allocated whole */
+	uint32_t seen; /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
+};
+
 struct amon_export_section {
 	const char *name;
 	struct amon_export_part *parts;
@@ -104,6 +112,10 @@ struct amon_export_section {
 	uint32_t column_count;
 	struct amon_export_table *tables;
 	uint32_t table_count;
+	struct amon_export_table *privates; /* of which no row is read, and only the ledger exported */
+	uint32_t private_count;
+	struct amon_export_memory *memories;
+	uint32_t memory_count;
 	uint32_t seen, selected; /* packets and bytes */
 	struct amon_export_counter *malformed;
 	uint32_t malformed_count;
@@ -126,6 +138,19 @@ struct amon_exports {
 	struct amon_export_column *columns; /* derives of the probe */
 	uint32_t column_count;
 };
+
+/** All tables that have a ledger, private ones behind the others. */
+static inline uint32_t amon_ledger_count(const struct amon_export_section *section)
+{
+	return section->table_count + section->private_count;
+}
+
+static inline const struct amon_export_table *amon_ledger_table(const struct amon_export_section *section,
+                                                                uint32_t index)
+{
+	return index < section->table_count ? &section->tables[index]
+	                                    : &section->privates[index - section->table_count];
+}
 
 /** The table as JSON text (NUL-terminated, in the arena). The same table gives the same bytes. */
 char *amon_exports_encode(struct amon_arena *arena, const struct amon_exports *exports);

@@ -210,7 +210,7 @@ static bool decode_aggregation(struct decoder *decoder, const struct amon_schema
 
 	if (!json)
 		return true;
-	aggregation = json_is_string(json) ? amon_aggregation_find(json_string_value(json)) : NULL;
+	aggregation = json_is_string(json) ? amon_aggregation_exported(json_string_value(json)) : NULL;
 	if (!aggregation)
 		return refuse(decoder, row->key, "is no aggregation that this program knows");
 	*(const struct amon_aggregation **)(void *)(into + row->offset) = aggregation;

@@ -247,6 +247,16 @@ static const struct amon_schema part_rows[] = {
 	END,
 };
 
+static const struct amon_schema memory_rows[] = {
+	TEXT(struct amon_export_memory, map, "map"),
+	U32(struct amon_export_memory, key_size, "key_size"),
+	U32(struct amon_export_memory, value_size, "value_size"),
+	U32(struct amon_export_memory, entries, "entries"),
+	BOOL(struct amon_export_memory, grows, "grows"),
+	PLACE(struct amon_export_memory, seen, "seen"),
+	END,
+};
+
 static const struct amon_schema section_rows[] = {
 	TEXT(struct amon_export_section, name, "name"),
 	ITEMS(struct amon_export_section, hooks, hook_count, "hooks", AMON_SCHEMA_INLINE, AMON_HOOK_COUNT, hook_rows),
@@ -260,6 +270,8 @@ static const struct amon_schema section_rows[] = {
 	ARRAY(struct amon_export_section, malformed, malformed_count, "malformed", counter_rows),
 	ARRAY(struct amon_export_section, columns, column_count, "columns", column_rows),
 	ARRAY(struct amon_export_section, tables, table_count, "tables", table_rows),
+	ARRAY(struct amon_export_section, privates, private_count, "privates", table_rows),
+	ARRAY(struct amon_export_section, memories, memory_count, "memories", memory_rows),
 	END,
 };
 

@@ -395,6 +395,26 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 	       keys_lie_apart(validation, table);
 }
 
+/* Nothing is read of a private table but its counters. */
+static bool private_is_sound(struct validation *validation, const struct amon_export_section *section,
+                             const struct amon_export_table *table)
+{
+	if (!*table->name)
+		return refuse(validation, "name", "of a section or table is missing");
+	return table_counters_fit(validation, section, table);
+}
+
+static bool memory_is_sound(struct validation *validation, const struct amon_export_memory *memory)
+{
+	if (!*memory->map)
+		return refuse(validation, "memories", "holds one without a map");
+	if (!memory->key_size || memory->key_size > AMON_MAX_KEY || !memory->value_size ||
+	    memory->value_size > RECORD_MAX)
+		return refuse(validation, memory->map, "has entries of no such size");
+	return memory->seen == UINT32_MAX || fits(memory->seen, 8, memory->value_size) ||
+	       refuse(validation, memory->map, "notes windows outside of its values");
+}
+
 static bool parts_are_sound(struct validation *validation, const struct amon_export_section *section)
 {
 	uint64_t end = 0;
@@ -423,6 +443,12 @@ static bool section_is_sound(struct validation *validation, const struct amon_ex
 		return false;
 	for (uint32_t i = 0; i < section->table_count; i++)
 		if (!table_is_sound(validation, section, &section->tables[i], &lists[i + 1]))
+			return false;
+	for (uint32_t i = 0; i < section->private_count; i++)
+		if (!private_is_sound(validation, section, &section->privates[i]))
+			return false;
+	for (uint32_t i = 0; i < section->memory_count; i++)
+		if (!memory_is_sound(validation, &section->memories[i]))
 			return false;
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plan.h"
+#include "plan_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -60,12 +60,6 @@ static const char *const taken_words[] = {
 
 /* --- names */
 
-struct names {
-	struct amon_arena *arena;
-	const char **names;
-	uint32_t count, capacity;
-};
-
 static bool is_taken(const struct names *names, const char *name)
 {
 	for (const char *const *word = taken_words; *word; word++)
@@ -80,7 +74,7 @@ static bool is_taken(const struct names *names, const char *name)
 	return false;
 }
 
-static void names_add(struct names *names, const char *name)
+void plan_take(struct names *names, const char *name)
 {
 	if (names->count == names->capacity) {
 		uint32_t capacity = names->capacity ? names->capacity * 2 : 64;
@@ -94,8 +88,7 @@ static void names_add(struct names *names, const char *name)
 	names->names[names->count++] = name;
 }
 
-/* `wanted`, or that with a number behind it where the name is taken. */
-static const char *unique(struct names *names, const char *wanted)
+const char *plan_unique(struct names *names, const char *wanted)
 {
 	const char *name = wanted;
 
@@ -103,13 +96,13 @@ static const char *unique(struct names *names, const char *wanted)
 		name = wanted = amon_arena_printf(names->arena, "m%s", wanted);
 	for (unsigned int n = 1; is_taken(names, name); n++)
 		name = amon_arena_printf(names->arena, n == 1 ? "%s_" : "%s_%u", wanted, n);
-	names_add(names, name);
+	plan_take(names, name);
 	return name;
 }
 
-static const char *prefixed(struct names *names, const char *prefix, const char *name)
+const char *plan_prefixed(struct names *names, const char *prefix, const char *name)
 {
-	return unique(names, amon_arena_printf(names->arena, "%s%s", prefix, name));
+	return plan_unique(names, amon_arena_printf(names->arena, "%s%s", prefix, name));
 }
 
 /* --- which parts of packets are needed */
@@ -170,7 +163,17 @@ static uint32_t count_slices(const struct amon_value *value)
 
 static bool needs_time(const struct amon_column *metric)
 {
-	return metric->aggregation->parts & AMON_PART_TIME;
+	return (metric->aggregation->parts & AMON_PART_TIME) && metric->aggregation != &amon_aggregation_fold;
+}
+
+static void for_each_of(const struct amon_columns *columns, void (*each)(void *data, const struct amon_value *value),
+                        void *data)
+{
+	for (const struct amon_column *c = columns->first; c; c = c->next) {
+		each(data, c->initial);
+		each(data, c->argument);
+		each(data, c->where);
+	}
 }
 
 /* Calls `each` for every packet expression of a section. */
@@ -178,14 +181,14 @@ static void for_each_of_section(const struct amon_section *section,
                                 void (*each)(void *data, const struct amon_value *value), void *data)
 {
 	each(data, section->where);
-	for (const struct amon_column *c = section->metrics.first; c; c = c->next)
-		each(data, c->argument), each(data, c->where);
+	for_each_of(&section->metrics, each, data);
+	for_each_of(&section->memory.items, each, data);
 	for (const struct amon_table *table = section->tables; table; table = table->next) {
 		each(data, table->where);
 		for (const struct amon_column *c = table->keys.first; c; c = c->next)
 			each(data, c->value);
-		for (const struct amon_column *c = table->metrics.first; c; c = c->next)
-			each(data, c->argument), each(data, c->where);
+		for_each_of(&table->metrics, each, data);
+		for_each_of(&table->memory.items, each, data);
 	}
 }
 
@@ -228,10 +231,10 @@ static void each_time(void *data, const struct amon_value *value)
 
 static bool section_needs_time(const struct amon_section *section)
 {
-	bool needs = columns_need_time(&section->metrics);
+	bool needs = columns_need_time(&section->metrics) || columns_need_time(&section->memory.items);
 
 	for (const struct amon_table *table = section->tables; table; table = table->next)
-		needs |= columns_need_time(&table->metrics);
+		needs |= columns_need_time(&table->metrics) || columns_need_time(&table->memory.items);
 	for_each_of_section(section, each_time, &needs);
 	return needs;
 }
@@ -341,7 +344,6 @@ static void plan_walk(struct amon_plan *plan)
 	plan->walked = walked;
 	plan->parses = walked != 0;
 	plan->walks_extensions = (walked & BIT(IPV6)) && (late || (walked & ABOVE_NET));
-	plan->forget = (walked & BIT(VLAN)) || plan->walks_extensions;
 	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
 		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;
 	plan->causes[AMON_CAUSE_EXTENSION_TRUNCATED] = plan->walks_extensions;
@@ -374,7 +376,7 @@ static void plan_packet(struct amon_plan *plan)
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->members[i].field = first_row(plan->members[i].field);
 	qsort(plan->members, plan->member_count, sizeof(*plan->members), compare_members);
-	plan->packet_size = 24;
+	plan->packet_size = 36;
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
 	plan->packet_size += plan->slice_count * 9 + (plan->exact && plan->coarse) * 8;
@@ -383,15 +385,14 @@ static void plan_packet(struct amon_plan *plan)
 
 /* --- records */
 
-static uint32_t align_to(uint32_t offset, uint32_t alignment)
+uint32_t plan_align(uint32_t offset, uint32_t alignment)
 {
 	return (offset + alignment - 1) & ~(alignment - 1);
 }
 
-/* Puts a member of `size` bytes at the next place that suits it. */
-static uint32_t place(uint32_t *offset, uint32_t size, uint32_t alignment)
+uint32_t plan_place(uint32_t *offset, uint32_t size, uint32_t alignment)
 {
-	uint32_t at = align_to(*offset, alignment);
+	uint32_t at = plan_align(*offset, alignment);
 
 	*offset = at + size;
 	return at;
@@ -421,46 +422,57 @@ static enum amon_base argument_base(const struct amon_column *metric)
 static void place_wide(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
 {
 	const struct amon_column *column = metric->column;
-	unsigned int parts = column->aggregation->parts;
+	unsigned int parts = metric->parts;
+	const char *time = column->aggregation == &amon_aggregation_fold ? "_order" : "_time";
 	struct amon_layout *layout = &metric->layout;
 	enum amon_base base = argument_base(column);
 
 	*layout = (struct amon_layout){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
 		                        UINT32_MAX, 8,          UINT32_MAX, 0 };
-	metric->member = unique(names, column->name);
+	metric->member = plan_unique(names, column->name);
 	if (parts & AMON_PART_VALUE) {
 		layout->value_size = amon_value_size(base);
-		layout->value = place(offset, layout->value_size, value_alignment(base));
+		layout->value = plan_place(offset, layout->value_size, value_alignment(base));
 	}
 	if (parts & AMON_PART_COUNT) {
-		metric->count = parts & AMON_PART_VALUE ? prefixed(names, metric->member, "_count") : metric->member;
-		layout->count = place(offset, 8, 8);
+		metric->count =
+		        parts & AMON_PART_VALUE ? plan_prefixed(names, metric->member, "_count") : metric->member;
+		layout->count = plan_place(offset, 8, 8);
 	}
 	if (parts & AMON_PART_SQUARES) {
-		metric->squares = prefixed(names, metric->member, "_squares");
-		layout->squares = place(offset, 16, 8);
+		metric->squares = plan_prefixed(names, metric->member, "_squares");
+		layout->squares = plan_place(offset, 16, 8);
 	}
 	if ((parts & AMON_PART_TIME) && !is_own_time(column)) {
-		metric->time = prefixed(names, metric->member, "_time");
-		layout->time = place(offset, 8, 8);
+		metric->time = plan_prefixed(names, metric->member, time);
+		layout->time = plan_place(offset, 8, 8);
 	}
 	if (parts & AMON_PART_BUCKETS) {
-		metric->buckets = prefixed(names, metric->member, "_buckets");
+		metric->buckets = plan_prefixed(names, metric->member, "_buckets");
 		layout->bucket_count = amon_bucket_count(&column->buckets);
-		layout->buckets = place(offset, 8 * layout->bucket_count, 8);
+		layout->buckets = plan_place(offset, 8 * layout->bucket_count, 8);
 	}
 }
 
 static void place_bytes(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
 {
-	if (metric->column->aggregation->parts & AMON_PART_HAS) {
-		metric->has = prefixed(names, "has_", metric->member);
-		metric->layout.has = place(offset, 1, 1);
+	if (metric->parts & AMON_PART_HAS) {
+		metric->has = plan_prefixed(names, "has_", metric->member);
+		metric->layout.has = plan_place(offset, 1, 1);
 	}
-	if ((metric->column->aggregation->parts & AMON_PART_VALUE) && argument_base(metric->column) == AMON_BASE_NET) {
-		metric->version = prefixed(names, metric->member, "_version");
-		metric->layout.version = place(offset, 1, 1);
+	if ((metric->parts & AMON_PART_VALUE) && argument_base(metric->column) == AMON_BASE_NET) {
+		metric->version = plan_prefixed(names, metric->member, "_version");
+		metric->layout.version = plan_place(offset, 1, 1);
 	}
+}
+
+void plan_members(struct amon_plan_record *record, struct names *names, uint32_t offset)
+{
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		place_wide(&record->metrics[i], names, &offset);
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		place_bytes(&record->metrics[i], names, &offset);
+	record->size = plan_align(offset, 8);
 }
 
 /* Those of the metrics that lie in a map of each clone's own, or in a shared one; all of a table's. */
@@ -475,11 +487,9 @@ static void plan_record(struct amon_plan *plan, struct amon_plan_record *record,
 			continue;
 		record->metric_count++;
 		metric->column = column;
-		place_wide(metric, names, &offset);
+		metric->parts = column->aggregation->parts;
 	}
-	for (uint32_t i = 0; i < record->metric_count; i++)
-		place_bytes(&record->metrics[i], names, &offset);
-	record->size = align_to(offset, 8);
+	plan_members(record, names, offset);
 	if (!record->size)
 		record->size = 8;
 }
@@ -499,6 +509,8 @@ static bool may_be_absent(const struct amon_value *value)
 {
 	if (value->kind == AMON_VALUE_FIELD)
 		return value->field->layers != 0;
+	if (value->kind == AMON_VALUE_MEMORY)
+		return true;
 	/* a condition always has a value; what else is computed may rest on something absent */
 	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
 }
@@ -567,7 +579,7 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 
 		key->column = column;
 		key->size = key_size(column->value);
-		key->member = unique(&names, member_of(plan->arena, column->name));
+		key->member = plan_unique(&names, member_of(plan->arena, column->name));
 		net |= column->value->type.base == AMON_BASE_NET;
 	}
 	/* widest alignment first, so that there are no holes */
@@ -575,20 +587,20 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 		for (uint32_t i = 0; i < table->key_count; i++)
 			if (key_alignment(table->keys[i].column->value) == a) {
 				table->laid_out[laid_out++] = &table->keys[i];
-				table->keys[i].offset = place(&offset, table->keys[i].size, a);
+				table->keys[i].offset = plan_place(&offset, table->keys[i].size, a);
 				alignment = a > alignment ? a : alignment;
 			}
 	/* keys of tables are hashed and compared by words of 8 bytes */
 	if (!table->table->events)
 		alignment = 8;
-	table->version = net ? place(&offset, 1, 1) : UINT32_MAX;
+	table->version = net ? plan_place(&offset, 1, 1) : UINT32_MAX;
 	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
 		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
-			table->keys[i].has = prefixed(&names, "has_", table->keys[i].member);
-			table->keys[i].has_offset = place(&offset, 1, 1);
+			table->keys[i].has = plan_prefixed(&names, "has_", table->keys[i].member);
+			table->keys[i].has_offset = plan_place(&offset, 1, 1);
 		}
 	table->key_used = offset;
-	table->key_size = align_to(offset, alignment);
+	table->key_size = plan_align(offset, alignment);
 }
 
 /* --- sections */
@@ -618,8 +630,8 @@ static void plan_counters(struct amon_plan *plan, struct amon_plan_table *table,
 		if (!there)
 			continue;
 		table->counters[i] =
-		        unique(names, amon_arena_printf(plan->arena, "%s_%s", table->table->name, suffixes[i]));
-		table->counter_offsets[i] = place(offset, 16, 8);
+		        plan_unique(names, amon_arena_printf(plan->arena, "%s_%s", table->table->name, suffixes[i]));
+		table->counter_offsets[i] = plan_place(offset, 16, 8);
 	}
 }
 
@@ -641,7 +653,7 @@ static bool is_twice(const struct amon_table *table)
  * never fills a ring to the last byte. */
 static uint32_t ring_size(uint32_t events, uint32_t size)
 {
-	uint64_t bytes = (uint64_t)events * (8 + align_to(size, 8)), ring = 16384;
+	uint64_t bytes = (uint64_t)events * (8 + plan_align(size, 8)), ring = 16384;
 
 	while (ring <= bytes && ring < 1u << 31)
 		ring *= 2;
@@ -654,10 +666,29 @@ static uint32_t slot_size(uint32_t bytes)
 	uint32_t size = 16;
 
 	if (bytes > 64)
-		return align_to(bytes, 64);
+		return plan_align(bytes, 64);
 	while (size < bytes)
 		size *= 2;
 	return size;
+}
+
+static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
+{
+	table->map =
+	        plan_unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
+	table->record.tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
+	plan->map_count++;
+	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
+		table->other_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_other", base));
+		plan->map_count++;
+	}
+	if (table->table->events)
+		return;
+	table->spill_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
+	table->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
+	table->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
+	plan->map_count++;
+	plan->own_rows = true;
 }
 
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
@@ -666,54 +697,50 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	const char *base = amon_arena_printf(plan->arena, "%s_%s", section->section->name, table->table->name);
 	struct names members = { .arena = plan->arena };
 
-	table->function = prefixed(globals, table->table->events ? "note_" : "count_", base);
-	table->map = unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
-	table->key_tag =
-	        unique(globals, amon_arena_printf(plan->arena, "%s_%s", base, table->table->events ? "event" : "key"));
-	table->record.tag = unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
-	plan->map_count++;
-	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
-		table->other_map = unique(globals, amon_arena_printf(plan->arena, "%s_other", base));
-		plan->map_count++;
-	}
+	table->function = plan_prefixed(globals, table->table->events ? "note_" : "count_", base);
+	table->key_tag = plan_unique(
+	        globals, amon_arena_printf(plan->arena, "%s_%s", base, table->table->events ? "event" : "key"));
+	if (!table->table->is_private)
+		plan_rows(plan, table, base, globals);
 	table->once = table->table->events || columns_once(&table->table->metrics);
 	table->twice = is_twice(table->table);
-	section->once |= table->once;
 	plan_keys(plan, table);
 	if (table->table->events)
 		table->ring_size = ring_size(table->table->size, table->key_size);
 	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
-	if (table->table->events)
-		return;
-	table->spill_map = unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
-	table->slot_tag = unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
-	table->shape = unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
-	table->slot_size = slot_size(8 + table->key_size + table->record.size);
-	plan->map_count++;
-	plan->own_rows = true;
+	if (table->spill_map)
+		table->slot_size = slot_size(8 + table->key_size + table->record.size);
+	table->memory = plan_memory(plan, table->table->section, table->table, globals, diagnostics);
+	table->once |= table->memory != NULL;
+	section->once |= table->once;
+}
+
+static uint32_t conditions_of(const struct amon_columns *columns)
+{
+	uint32_t count = 0;
+
+	for (const struct amon_column *c = columns->first; c; c = c->next)
+		count += c->where != NULL;
+	return count;
 }
 
 static uint32_t count_conditions(const struct amon_section *section)
 {
 	uint32_t count = section->where != NULL;
 
-	for (const struct amon_column *c = section->metrics.first; c; c = c->next)
-		count += c->where != NULL;
-	for (const struct amon_table *table = section->tables; table; table = table->next) {
-		count += table->where != NULL;
-		for (const struct amon_column *c = table->metrics.first; c; c = c->next)
-			count += c->where != NULL;
-	}
+	count += conditions_of(&section->metrics) + conditions_of(&section->memory.items);
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		count += (table->where != NULL) + conditions_of(&table->metrics) + conditions_of(&table->memory.items);
 	return count;
 }
 
 static uint32_t count_metrics(const struct amon_section *section)
 {
-	uint32_t count = section->metrics.count;
+	uint32_t count = section->metrics.count + section->memory.items.count;
 
 	for (const struct amon_table *table = section->tables; table; table = table->next)
-		count += table->metrics.count;
+		count += table->metrics.count + table->memory.items.count;
 	return count;
 }
 
@@ -750,7 +777,7 @@ static void plan_parts(struct amon_plan *plan, struct amon_plan_section *section
 		if (!some[twice] && (twice || section->part_count))
 			continue;
 		part->twice = twice;
-		part->map = unique(globals, amon_arena_printf(plan->arena, "%s_%s", checked->name, suffix));
+		part->map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_%s", checked->name, suffix));
 		part->record.tag = part->map;
 		part->pointer = pointers[section->part_count];
 		section->part_count++;
@@ -766,13 +793,13 @@ static void plan_ledger(struct amon_plan *plan, struct amon_plan_section *sectio
 
 	for (int cause = 1; cause < AMON_CAUSE_COUNT; cause++)
 		causes += plan->causes[cause];
-	section->seen_member = unique(members, "seen");
-	section->seen = place(offset, 16, 8);
-	section->selected_member = unique(members, "selected");
-	section->selected = place(offset, 16, 8);
+	section->seen_member = plan_unique(members, "seen");
+	section->seen = plan_place(offset, 16, 8);
+	section->selected_member = plan_unique(members, "selected");
+	section->selected = plan_place(offset, 16, 8);
 	if (causes) {
-		section->malformed_member = unique(members, "malformed");
-		section->malformed = place(offset, 16 * causes, 8);
+		section->malformed_member = plan_unique(members, "malformed");
+		section->malformed = plan_place(offset, 16 * causes, 8);
 	}
 }
 
@@ -803,7 +830,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	const struct amon_section *checked = section->section;
 	uint32_t i = 0;
 
-	section->function = prefixed(globals, "count_", checked->name);
+	section->function = plan_prefixed(globals, "count_", checked->name);
 	section->time = plan->exact && checked->coarse ? "coarse_time" : "time";
 	plan_parts(plan, section, globals);
 	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
@@ -817,6 +844,9 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 		section->tables[i].table = table;
 		plan_table(plan, section, &section->tables[i], globals, diagnostics);
 	}
+	section->memory = plan_memory(plan, checked, NULL, globals, diagnostics);
+	section->once |= section->memory != NULL;
+	plan_before(plan, section, globals);
 	for (uint32_t part = 0; part < section->part_count; part++)
 		plan_part(plan, section, &section->parts[part], diagnostics);
 }
@@ -842,12 +872,14 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 	plan_walk(plan);
 	/* .rodata, .data.replay */
 	plan->map_count = 2 + plan->scratch;
+	plan_take(&globals, "amon_control");
 	plan->sections = amon_new_array(arena, struct amon_plan_section, probe->section_count + 1);
 	plan->section_count = probe->section_count;
 	for (const struct amon_section *section = probe->sections; section; section = section->next, i++) {
 		plan->sections[i].section = section;
 		plan_section(plan, &plan->sections[i], &globals, diagnostics);
 	}
+	plan->map_count += plan->numbered;
 	if (plan->map_count > AMON_MAX_MAPS)
 		amon_error(diagnostics, plan->sections[0].section->span,
 		           "the probe needs %u maps; a program may use %u", plan->map_count, AMON_MAX_MAPS);

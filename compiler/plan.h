@@ -54,6 +54,7 @@ struct amon_plan_slice {
 
 struct amon_plan_metric {
 	const struct amon_column *column;
+	unsigned int parts; /* the aggregation's; of what is remembered, no more than packets need */
 	const char *member, *count, *squares, *time, *buckets, *has,
 	        *version; /* C names of the parts; NULL: not there */
 	struct amon_layout layout;
@@ -85,7 +86,7 @@ enum amon_ledger {
 
 struct amon_plan_table {
 	const struct amon_table *table;
-	const char *function, *map, *other_map, *key_tag;
+	const char *function, *map, *other_map, *key_tag; /* a private table has no map but that of its memory */
 	/* rows of each CPU's own: what finds no slot there spills; NULL: events */
 	const char *spill_map, *slot_tag, *shape;
 	uint32_t slot_size;
@@ -100,6 +101,39 @@ struct amon_plan_table {
 	bool once;                         /* has metrics that see a super-packet once */
 	bool twice;                        /* each clone has its own rows */
 	const struct amon_plan_part *part; /* that has its counters */
+	struct amon_plan_memory *memory;   /* NULL: remembers nothing */
+	bool reads;                        /* memory, be it its own or another's */
+	const char *find;                  /* function that looks up a row that is asked for; NULL: none */
+	bool found;                        /* plan's own: it is in the order of those */
+};
+
+/** What a block remembers of folds that are metrics and begin together: with each window, or once. */
+struct amon_plan_folds {
+	const char *tag, *member;       /* of the struct, and of it in the memory */
+	const char *before, *asked;     /* as of the memory's */
+	struct amon_plan_record record; /* behind `window` and `order` */
+	bool anew;                      /* with each window; of two windows at a time, by the parity of their numbers */
+};
+
+/**
+ * What a section or the rows of a table remember, in one map that clones and CPUs share. A packet reads and changes it
+ * under its lock.
+ */
+struct amon_plan_memory {
+	const char *map, *other_map; /* other: of the table's row `other`; NULL for none */
+	const char *tag, *state_tag; /* of the map's value, and of what is in it beside its lock and folds */
+	const char *before, *asked;  /* what a packet finds in its row, and in the one asked for; NULL: none is asked */
+	struct amon_plan_record state; /* behind `seen`; its `size` is 0 where there is nothing */
+	struct amon_plan_folds folds[2];
+	uint32_t fold_count;
+	bool seen;           /* notes the window of the last packet */
+	uint32_t seen_at;    /* where, in the value */
+	bool ends;           /* after a whole window without a packet */
+	bool swept;          /* and goes with its row */
+	bool asks_itself;    /* the table's own `where` reads it, before there is a row */
+	uint32_t value_size; /* the lock included */
+	uint32_t entries;
+	bool grows; /* with use, rather than being allocated whole */
 };
 
 /**
@@ -126,6 +160,14 @@ struct amon_plan_section {
 	bool weighted;    /* runs at TC, where a run may stand for several wire packets */
 	bool shared;      /* its functions are verified apart, and read the packet through volatile */
 	bool once;
+	struct amon_plan_memory *memory; /* its own; NULL: none */
+	const char *before;              /* struct and per-CPU map: what a packet finds remembered; NULL: nothing is */
+	bool numbered;                   /* needs the number of the window */
+	bool looks;                      /* its `where`, or a table's, or a key reads memory */
+	bool where_looks;                /* its own `where` does */
+	bool finds_own;                  /* a row that is not there may begin with what the section remembers */
+	struct amon_plan_table **asked;  /* each behind those whose rows its keys ask for */
+	uint32_t asked_count;
 };
 
 struct amon_plan {
@@ -145,8 +187,9 @@ struct amon_plan {
 	struct amon_plan_slice *slices;
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
-	bool forget, walks_extensions, parses;
+	bool walks_extensions, parses;
 	bool own_rows; /* some table has rows of each CPU's own */
+	bool numbered; /* some section needs the number of the window */
 	uint32_t packet_size, map_count;
 };
 

@@ -94,8 +94,23 @@ static int32_t index_in(const struct block *block, const struct amon_column *col
 
 /* --- expressions */
 
+/* A table's columns, and its place among those that are exported. */
+static const struct block *block_of(const struct builder *b, uint32_t section, const struct amon_table *table,
+                                    int32_t *place)
+{
+	const struct amon_plan_table *tables = b->plan->sections[section].tables;
+	uint32_t t = 0;
+
+	*place = 0;
+	for (; tables[t].table != table; t++)
+		*place += !tables[t].table->is_private;
+	return &b->tables[section][t];
+}
+
 static void locate(const struct builder *b, const struct amon_column *column, struct amon_export_value *to)
 {
+	int32_t t = -1;
+
 	to->section = to->table = -1;
 	for (uint32_t s = 0; s < b->plan->section_count; s++) {
 		const struct amon_plan_section *section = &b->plan->sections[s];
@@ -103,10 +118,8 @@ static void locate(const struct builder *b, const struct amon_column *column, st
 		if (section->section != column->section)
 			continue;
 		to->section = s;
-		for (uint32_t t = 0; t < section->table_count; t++)
-			if (section->tables[t].table == column->table)
-				to->table = t;
-		to->column = index_in(column->table ? &b->tables[s][to->table] : &b->sections[s], column);
+		to->column = index_in(column->table ? block_of(b, s, column->table, &t) : &b->sections[s], column);
+		to->table = t;
 		return;
 	}
 	to->column = index_in(&b->probe, column);
@@ -186,6 +199,9 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 		.buckets = column->buckets,
 		.layout = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 },
 	};
+	/* of 64 bits, and no sign */
+	if (column->aggregation == &amon_aggregation_fold && column->width == 8 && !column->is_signed)
+		to->type.bits = 64;
 	if (place->metric)
 		to->layout = moved(place->metric->layout, place->offset);
 	if (place->key) {
@@ -244,7 +260,7 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 	*to = (struct amon_export_table){
 		.name = checked->name,
 		.help = or_empty(checked->help),
-		.map = table->map,
+		.map = checked->is_private ? table->memory->map : table->map,
 		.spill_map = table->spill_map,
 		.shape = table->shape,
 		.slot_size = table->slot_size,
@@ -256,7 +272,7 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.size = checked->size,
 		.twice = table->twice,
 		.reset = checked->timing.reset,
-		.other_map = table->other_map,
+		.other_map = checked->is_private ? table->memory->other_map : table->other_map,
 		.columns = columns_of(b, block, table->version),
 		.column_count = block->count,
 		.key_count = table->key_count,
@@ -303,6 +319,46 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 	}
 }
 
+static struct amon_export_memory memory_of(const struct amon_plan_memory *memory, uint32_t key_size)
+{
+	return (struct amon_export_memory){
+		.map = memory->map,
+		.key_size = key_size,
+		.value_size = memory->value_size,
+		.entries = memory->entries,
+		.grows = memory->grows,
+		.seen = memory->swept ? memory->seen_at : UINT32_MAX,
+	};
+}
+
+static struct amon_export_memory array_of(const struct amon_plan_memory *memory, const char *map)
+{
+	struct amon_export_memory array = memory_of(memory, sizeof(uint32_t));
+
+	array.map = map;
+	array.entries = 1;
+	array.grows = false;
+	array.seen = UINT32_MAX;
+	return array;
+}
+
+static void memories_of(const struct builder *b, const struct amon_plan_section *section,
+                        struct amon_export_section *to)
+{
+	to->memories = amon_new_array(b->arena, struct amon_export_memory, 2 * section->table_count + 1);
+	if (section->memory)
+		to->memories[to->memory_count++] = array_of(section->memory, section->memory->map);
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		const struct amon_plan_memory *memory = section->tables[i].memory;
+
+		if (!memory)
+			continue;
+		to->memories[to->memory_count++] = memory_of(memory, section->tables[i].key_size);
+		if (memory->other_map)
+			to->memories[to->memory_count++] = array_of(memory, memory->other_map);
+	}
+}
+
 /* All that is in it is. */
 static bool is_reset(const struct amon_section *section)
 {
@@ -329,15 +385,18 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 		.columns = columns_of(b, &b->sections[index], UINT32_MAX),
 		.column_count = b->sections[index].count,
 		.tables = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),
-		.table_count = section->table_count,
+		.privates = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),
 		.seen = section->seen,
 		.selected = section->selected,
 	};
 	parts_of(b, section, to);
 	memcpy(to->hooks, checked->hooks, sizeof(to->hooks));
 	malformed_of(b, section, to);
+	memories_of(b, section, to);
 	for (uint32_t t = 0; t < section->table_count; t++)
-		table_of(b, &section->tables[t], &b->tables[index][t], &to->tables[t]);
+		table_of(b, &section->tables[t], &b->tables[index][t],
+		         section->tables[t].table->is_private ? &to->privates[to->private_count++]
+		                                              : &to->tables[to->table_count++]);
 }
 
 static void builder_init(struct builder *b)

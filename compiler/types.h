@@ -32,7 +32,8 @@ struct amon_dimension {
 struct amon_type {
 	enum amon_base base;
 	struct amon_dimension dimension;
-	uint8_t bits;   /* an INT that is known to lie in [0, 2^bits): 1 to 63; 0: any 64-bit number */
+	uint8_t bits;   /* an INT that is known to lie in [0, 2^bits): 1 to 63; 0: any 64-bit number; 64, in an export
+	                   table: one without a sign */
 	uint8_t prefix; /* an address under prefix(): its length, so that it is shown as a prefix; 0: a whole address */
 	uint8_t prefix6; /* the same for the IPv6 half of a NET */
 };

@@ -268,8 +268,8 @@ void amon_merge_section(const struct amon_export_section *section, void *into, c
 {
 	amon_merge_columns(section->columns, section->column_count, into, from);
 	add_section_ledger(section, into, from);
-	for (uint32_t i = 0; i < section->table_count; i++)
-		add_table_ledger(&section->tables[i], into, from);
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+		add_table_ledger(amon_ledger_table(section, i), into, from);
 }
 
 void amon_merge_reset(const struct amon_export_section *section, void *into, const void *from)
@@ -279,9 +279,9 @@ void amon_merge_reset(const struct amon_export_section *section, void *into, con
 			amon_merge_state(section->columns[i].aggregation, &section->columns[i].layout, into, from);
 	if (section->reset)
 		add_section_ledger(section, into, from);
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (section->tables[i].reset)
-			add_table_ledger(&section->tables[i], into, from);
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+		if (amon_ledger_table(section, i)->reset)
+			add_table_ledger(amon_ledger_table(section, i), into, from);
 }
 
 /* --- rows of one key */
@@ -413,9 +413,9 @@ void amon_clear_section(const struct amon_export_section *section, void *record)
 		clear(record, section->selected, 16);
 		clear_counters(record, section->malformed, section->malformed_count);
 	}
-	for (uint32_t i = 0; i < section->table_count; i++)
-		if (section->tables[i].reset)
-			clear_table_ledger(record, &section->tables[i]);
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+		if (amon_ledger_table(section, i)->reset)
+			clear_table_ledger(record, amon_ledger_table(section, i));
 }
 static int copy_table(const struct amon_export_table *table, const struct amon_collected_table *from,
                       struct amon_collected_table *to)

@@ -71,7 +71,7 @@ static uint64_t bytes_of(const struct amon_memory_map *map, uint32_t cpus)
 	return map->type == BPF_MAP_TYPE_PERCPU_HASH ? hash_bytes(map, cpus) : array_bytes(map, cpus);
 }
 
-static void add(struct amon_memory *memory, struct amon_memory_map map, uint32_t cpus)
+static void add(struct amon_map_costs *memory, struct amon_memory_map map, uint32_t cpus)
 {
 	if (!map.copies)
 		return;
@@ -98,7 +98,7 @@ static uint32_t count_clones(const struct amon_maps *maps)
 }
 
 /* libbpf makes those of its own (.rodata) for each object, and each clone is one. */
-static void add_of_object(struct amon_memory *memory, const struct bpf_object *object, const struct amon_maps *maps,
+static void add_of_object(struct amon_map_costs *memory, const struct bpf_object *object, const struct amon_maps *maps,
                           uint32_t cpus)
 {
 	const struct bpf_map *map;
@@ -121,7 +121,7 @@ static void add_of_object(struct amon_memory *memory, const struct bpf_object *o
 }
 
 /* runtime/reader.c makes them */
-static void add_of_reader(struct amon_memory *memory, const struct amon_exports *exports, uint32_t cpus)
+static void add_of_reader(struct amon_map_costs *memory, const struct amon_exports *exports, uint32_t cpus)
 {
 	uint32_t records = amon_baseline_size(exports);
 
@@ -143,7 +143,7 @@ static bool uses(const struct amon_exports *exports, enum amon_hook_kind kind)
 }
 
 /* runtime/bpf/dispatch.bpf.c has them: a gate for each hook, and at XDP the root before the gates of an interface. */
-static void add_of_gates(struct amon_memory *memory, const struct amon_exports *exports, uint32_t cpus)
+static void add_of_gates(struct amon_map_costs *memory, const struct amon_exports *exports, uint32_t cpus)
 {
 	uint32_t root = uses(exports, AMON_HOOK_XDP);
 	uint32_t gates = root + uses(exports, AMON_HOOK_TC_INGRESS) + uses(exports, AMON_HOOK_TC_EGRESS);
@@ -159,18 +159,18 @@ static void add_of_gates(struct amon_memory *memory, const struct amon_exports *
 }
 
 /* Of the reader and the gates there are six kinds. */
-static int make_room(const struct bpf_object *object, struct amon_memory *memory)
+static int make_room(const struct bpf_object *object, struct amon_map_costs *memory)
 {
 	const struct bpf_map *map;
 	size_t count = 6;
 
 	bpf_object__for_each_map(map, object) count++;
-	*memory = (struct amon_memory){ .maps = calloc(count, sizeof(*memory->maps)) };
+	*memory = (struct amon_map_costs){ .maps = calloc(count, sizeof(*memory->maps)) };
 	return memory->maps ? 0 : -ENOMEM;
 }
 
 int amon_memory_list(const void *data, size_t size, const struct amon_exports *exports, uint32_t cpus,
-                     struct amon_memory *memory, struct amon_failure *failure)
+                     struct amon_map_costs *memory, struct amon_failure *failure)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = exports->probe);
 	struct bpf_object *object;
@@ -195,8 +195,8 @@ int amon_memory_list(const void *data, size_t size, const struct amon_exports *e
 	return error ? amon_fail(failure, error, "out of memory") : 0;
 }
 
-void amon_memory_free(struct amon_memory *memory)
+void amon_memory_free(struct amon_map_costs *memory)
 {
 	free(memory->maps);
-	*memory = (struct amon_memory){ NULL };
+	*memory = (struct amon_map_costs){ NULL };
 }

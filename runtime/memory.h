@@ -16,7 +16,7 @@ struct amon_memory_map {
 	uint64_t bytes;  /* of each */
 };
 
-struct amon_memory {
+struct amon_map_costs {
 	struct amon_memory_map *maps; /* malloc'd */
 	uint32_t count;               /* of different ones */
 	uint32_t all;                 /* with their copies */
@@ -28,7 +28,7 @@ struct amon_memory {
  * CPUs, where `ingress` alone is XDP. 0, -ENOMEM, or -EINVAL where it is no such object.
  */
 int amon_memory_list(const void *object, size_t size, const struct amon_exports *exports, uint32_t cpus,
-                     struct amon_memory *memory, struct amon_failure *failure);
-void amon_memory_free(struct amon_memory *memory);
+                     struct amon_map_costs *memory, struct amon_failure *failure);
+void amon_memory_free(struct amon_map_costs *memory);
 
 #endif

@@ -90,6 +90,8 @@ static struct amon_result finish_value(const struct amon_export_column *column, 
 		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, record);
+	if (column->type.bits == 64)
+		return of_natural(load(record, layout->value));
 	return of_integer((int64_t)load(record, layout->value));
 }
 

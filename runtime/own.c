@@ -9,8 +9,8 @@
 
 /* What stands before a CPU's list of slots. */
 #define HEADER 64
-/* Tables of more rows are not made as large as they say for a replay. */
-#define REPLAY_ROWS (1u << 20)
+/* Tables of more bytes are not made as large as they say for a replay. (A verifier follows offsets below 512 MiB.) */
+#define REPLAY_BYTES (64u << 20)
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -27,20 +27,26 @@ static uint32_t share(const struct amon_export_table *table, uint32_t cpus)
 	uint64_t copies = (uint64_t)cpus * (table->twice ? AMON_CLONES : 1);
 	uint32_t rows = table->size;
 
-	while (rows > AMON_OWN_ROWS && rows * (uint64_t)table->slot_size * copies > AMON_OWN_BYTES)
+	while (rows > 1 && rows * (uint64_t)table->slot_size * copies > AMON_OWN_BYTES &&
+	       (rows > AMON_OWN_ROWS || rows * (uint64_t)table->slot_size > AMON_OWN_BYTES))
 		rows /= 2;
 	return rows;
 }
 
 struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
-	bool exact = table->size <= (replay ? REPLAY_ROWS : AMON_OWN_ROWS);
-	uint32_t rows = exact ? table->size : share(table, cpus);
-	/* a third more slots than rows keeps the way to a row short; twice as many has none spill */
-	struct amon_own_shape shape = { .slots = power_of_two(exact ? 2 * (uint64_t)rows + 16 : rows + rows / 3 + 1),
-		                        .limit = exact ? rows - 1 : rows,
-		                        .spill = exact ? 1 : table->size };
+	uint32_t rows = share(table, cpus);
+	bool exact = table->size <= AMON_OWN_ROWS && rows == table->size;
+	struct amon_own_shape shape;
 
+	if (replay && table->size * (uint64_t)table->slot_size <= REPLAY_BYTES) {
+		rows = table->size;
+		exact = true;
+	}
+	/* a third more slots than rows keeps the way to a row short; twice as many has none spill */
+	shape.slots = power_of_two(exact ? 2 * (uint64_t)rows + 16 : rows + rows / 3 + 1);
+	shape.limit = exact ? rows - 1 : rows;
+	shape.spill = exact ? 1 : table->size;
 	shape.value_size = HEADER + shape.slots * (4 + table->slot_size);
 	return shape;
 }

@@ -11,7 +11,7 @@
 
 /** What the rows of one CPU and clone may take, all CPUs and clones together, before each gets a share of its size. */
 #define AMON_OWN_BYTES (16u << 20)
-/** The share is this many rows at least. */
+/** The share is this many rows at least, unless they alone would take as much. */
 #define AMON_OWN_ROWS 4096u
 
 /** How large a table's map is made. */

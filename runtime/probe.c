@@ -18,6 +18,9 @@
 #include "reader.h"
 #include "refusal.h"
 
+/* Of an object whose programs ask for the window's number: the probe's own takes its place. */
+#define CONTROL_MAP "amon_control"
+
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
 	return amon_fail(failure, -EINVAL, "not an object of amon, or a broken one: %s%s", what, name);
@@ -91,6 +94,7 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_ingress_tc", loaded->ingress_tc);
 	set_constant(clone->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
 	set_constant(clone->object, "amon_frame_max", choice->frame_max);
+	set_constant(clone->object, "amon_clone", (uint32_t)(clone - loaded->clones));
 }
 
 /* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
@@ -193,7 +197,8 @@ static bool is_twice(const struct amon_loaded *loaded, const char *name)
 /* All but what each clone has of its own: what is doubled, and its constants. */
 static bool is_shared(const struct amon_loaded *loaded, const struct bpf_map *map)
 {
-	return !bpf_map__is_internal(map) && !is_twice(loaded, bpf_map__name(map));
+	return !bpf_map__is_internal(map) && !is_twice(loaded, bpf_map__name(map)) &&
+	       strcmp(bpf_map__name(map), CONTROL_MAP) != 0;
 }
 
 static int share_maps(const struct amon_loaded *loaded, const struct bpf_object *with, const struct amon_clone *clone)
@@ -224,6 +229,14 @@ static int inherit_maps(const struct amon_maps *inherited, const struct amon_clo
 			error = bpf_map__reuse_fd(map, fd);
 	}
 	return error;
+}
+
+/* Programs that ask for the number of the window find it where readers write it. */
+static int share_control(const struct amon_loaded *loaded, const struct amon_clone *clone)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(clone->object, CONTROL_MAP);
+
+	return map ? bpf_map__reuse_fd(map, loaded->reader->control_map) : 0;
 }
 
 /* The reader outlives the objects where a probe is left running. */
@@ -321,7 +334,8 @@ static int prepare_clone(const struct amon_loaded *loaded, const void *object, s
 	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay);
 	if (error)
 		return not_a_probe(failure, "tables without shape", "");
-	return loaded->replay ? widen_rings(loaded) : 0;
+	error = loaded->replay ? widen_rings(loaded) : 0;
+	return error ? error : share_control(loaded, clone);
 }
 
 static int load_clone(const struct amon_loaded *loaded, struct amon_clone *clone, struct amon_failure *failure)
@@ -381,10 +395,15 @@ static int make_shared(const struct amon_loaded *loaded, const void *object, siz
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
-	int error = prepare_clone(loaded, object, size, options, shared, failure);
+	int error;
 
+	amon_listen();
+	error = open_object(loaded, object, size, shared, failure);
 	if (error)
 		return error;
+	error = amon_probe_shape(shared->object, loaded->exports, loaded->replay);
+	if (error)
+		return not_a_probe(failure, "tables without shape", "");
 	bpf_object__for_each_program(program, shared->object) bpf_program__set_autoload(program, false);
 	bpf_object__for_each_map(map, shared->object) bpf_map__set_autocreate(map, is_shared(loaded, map));
 	error = inherit_maps(options->inherited, shared, 0);

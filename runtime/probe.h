@@ -25,6 +25,8 @@ struct amon_reader;
  *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
  *              amon_xdp_mode   1 native, 2 generic
  *              amon_frame_max  longer frames are told as `oversized` in the ledger; 0: none are
+ *              amon_clone      which of the clones this is
+ *   amon_control  the reader's memory (bpf/control.h), in objects that ask for the number of the window
  *   .data.replay  struct amon_frame amon_frame; read only where amon_replay is 1 (declare it volatile: clang reads
  * ahead)
  */

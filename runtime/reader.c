@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "kernel.h"
 #include "storage.h"
+#include "sweep.h"
 
 /* The parts of the state: see bpf/control.h. */
 #define CLONE(state)    ((unsigned int)(state) & 1)
@@ -277,7 +278,8 @@ static int subtract_baseline(struct amon_reader *reader, uint64_t sequence, stru
                              struct amon_failure *failure)
 {
 	uint32_t slot = sequence & 1;
-	AMON_FREES uint8_t *baseline = malloc(amon_baseline_size(reader->exports));
+	uint32_t size = amon_baseline_size(reader->exports);
+	AMON_FREES uint8_t *baseline = size ? malloc(size) : NULL;
 	int error = baseline ? bpf_map_lookup_elem(reader->baseline, &slot, baseline) : -ENOMEM;
 
 	if (error)
@@ -431,6 +433,8 @@ int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 	if (!error && doubled)
 		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
 	if (!error)
+		error = amon_sweep(&reader->maps, reader->exports, SEQUENCE(state), failure);
+	if (!error)
 		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_OPEN, PAIR(state)));
 	return error;
 }
@@ -469,6 +473,9 @@ int amon_reader_replay(struct amon_reader *reader, struct amon_collected **resul
 
 int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure)
 {
+	int error;
+
 	set_state(reader, state_of(sequence, AMON_PHASE_OPEN, 0));
-	return amon_storage_reset(&reader->maps, reader->exports, 0, AMON_RESET | AMON_SHARED, failure);
+	error = amon_storage_reset(&reader->maps, reader->exports, 0, AMON_RESET | AMON_SHARED, failure);
+	return error ? error : amon_sweep(&reader->maps, reader->exports, sequence, failure);
 }

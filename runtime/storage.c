@@ -41,6 +41,7 @@ typedef int visit_entry(const struct map *map, const void *key, const void *valu
 /** THE table of storage kinds: how each is read and emptied, the best way that the kernel offers. */
 struct storage {
 	enum bpf_map_type type;
+	bool shared; /* one value for all CPUs */
 	int (*read)(const struct map *map, visit_entry *visit, void *data);
 	int (*reset)(const struct map *map);
 };
@@ -226,8 +227,9 @@ static int reset_hash(const struct map *map)
 }
 
 static const struct storage storages[] = {
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, read_array, reset_array },
-	{ BPF_MAP_TYPE_PERCPU_HASH, read_hash, reset_hash },
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, false, read_array, reset_array },
+	{ BPF_MAP_TYPE_PERCPU_HASH, false, read_hash, reset_hash },
+	{ BPF_MAP_TYPE_HASH, true, read_hash, reset_hash },
 };
 
 /* --- maps of the export table */
@@ -253,8 +255,8 @@ static const struct storage *open_map(const struct reading *reading, struct map 
 	if (map->fd >= 0 && cpus > 0 && !bpf_obj_get_info_by_fd(map->fd, &info, &length))
 		storage = storage_of(&info);
 	if (storage && info.key_size == map->key_size && info.value_size == map->value_size) {
-		map->cpus = (uint32_t)cpus;
-		map->stride = (map->value_size + 7) & ~7u;
+		map->cpus = storage->shared ? 1 : (uint32_t)cpus;
+		map->stride = storage->shared ? map->value_size : (map->value_size + 7) & ~7u;
 		return storage;
 	}
 	amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
@@ -538,6 +540,31 @@ int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_s
 			error = take_events(&reading, &section->tables[i]);
 	}
 	return error;
+}
+
+/* --- memory */
+
+struct memory_reading {
+	amon_visit_memory *visit;
+	void *data;
+};
+
+static int visit_memory(const struct map *map, const void *key, const void *values, void *data)
+{
+	const struct memory_reading *reading = data;
+
+	(void)map;
+	return reading->visit(key, values, reading->data);
+}
+
+int amon_storage_visit(const struct amon_maps *maps, const struct amon_export_memory *memory, amon_visit_memory *visit,
+                       void *data, struct amon_failure *failure)
+{
+	const struct reading reading = { maps, 0, 0, failure };
+	struct memory_reading visiting = { visit, data };
+	struct map map = { .name = memory->map, .key_size = memory->key_size, .value_size = memory->value_size };
+
+	return read_map(&reading, map, visit_memory, &visiting);
 }
 
 /* --- emptying */

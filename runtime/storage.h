@@ -87,4 +87,10 @@ int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_s
 int amon_storage_reset(const struct amon_maps *maps, const struct amon_exports *exports, unsigned int clone,
                        unsigned int which, struct amon_failure *failure);
 
+/** Called for an entry of a memory's map; a non-zero return ends the reading with it. */
+typedef int amon_visit_memory(const void *key, const void *value, void *data);
+/** Visits all entries of a HASH that packets go on changing: each as it was at some instant. 0 or -errno. */
+int amon_storage_visit(const struct amon_maps *maps, const struct amon_export_memory *memory, amon_visit_memory *visit,
+                       void *data, struct amon_failure *failure);
+
 #endif

@@ -307,8 +307,8 @@ static void put_ledger(struct csv *csv, const struct part *part, bool head)
 		for (uint32_t i = 0; i < section->malformed_count; i++)
 			put_packets(csv, rows, "", "malformed", section->malformed[i].name,
 			            section->malformed[i].offset);
-		for (uint32_t i = 0; i < section->table_count; i++)
-			put_table_ledger(csv, rows, &section->tables[i]);
+		for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+			put_table_ledger(csv, rows, amon_ledger_table(section, i));
 	}
 }
 

@@ -192,12 +192,12 @@ static void put_ledger(struct amon_json *json, const struct amon_section_rows *r
 	put_packets(json, "seen", rows, section->seen);
 	put_packets(json, "selected", rows, section->selected);
 	put_causes(json, "malformed", rows, section->malformed, section->malformed_count);
-	if (has_tables(section, false)) {
+	if (has_tables(section, false) || section->private_count) {
 		amon_json_key(json, "tables");
 		amon_json_open(json, '{');
-		for (uint32_t i = 0; i < section->table_count; i++)
-			if (!section->tables[i].events)
-				put_table_ledger(json, rows, &section->tables[i]);
+		for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+			if (!amon_ledger_table(section, i)->events)
+				put_table_ledger(json, rows, amon_ledger_table(section, i));
 		amon_json_close(json, '}');
 	}
 	amon_json_close(json, '}');

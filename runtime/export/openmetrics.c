@@ -142,8 +142,8 @@ static void put_ledger(const struct ledger *ledger)
 		for (uint32_t i = 0; i < section->malformed_count; i++)
 			put_packets(ledger, s, NULL, "malformed", section->malformed[i].name,
 			            section->malformed[i].offset);
-		for (uint32_t i = 0; i < section->table_count; i++)
-			put_table_ledger(ledger, s, &section->tables[i]);
+		for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+			put_table_ledger(ledger, s, amon_ledger_table(section, i));
 	}
 }
 

@@ -141,8 +141,8 @@ static void put_ledger(const struct page *page, const struct amon_section_rows *
 	fprintf(page->to, "  %" PRIu64 " packets (%" PRIu64 " bytes) seen, %" PRIu64 " (%" PRIu64 ") selected\n",
 	        seen.packets, seen.bytes, selected.packets, selected.bytes);
 	put_causes(page, rows, "malformed", section->malformed, section->malformed_count);
-	for (uint32_t i = 0; i < section->table_count; i++) {
-		const struct amon_export_table *table = &section->tables[i];
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++) {
+		const struct amon_export_table *table = amon_ledger_table(section, i);
 
 		page_name(table->name, name);
 		snprintf(what, sizeof(what), "not in %s", name);

@@ -185,8 +185,8 @@ static void put_ledger(struct xml *xml, const struct amon_section_rows *rows)
 	put_packets(xml, "amon:selected", NULL, rows, section->selected);
 	for (uint32_t i = 0; i < section->malformed_count; i++)
 		put_packets(xml, "amon:malformed", section->malformed[i].name, rows, section->malformed[i].offset);
-	for (uint32_t i = 0; i < section->table_count; i++)
-		put_table_ledger(xml, rows, &section->tables[i]);
+	for (uint32_t i = 0; i < amon_ledger_count(section); i++)
+		put_table_ledger(xml, rows, amon_ledger_table(section, i));
 	put_close(xml);
 }
 

@@ -26,7 +26,7 @@ IGNORED = {"interface", "malformed", "errors", "mode"}
 EMPTY = (None, {}, [], {"packets": 0, "bytes": 0})
 NOTHING = {"packets": 0, "bytes": 0}
 # Where the product's JSON has a section's events: among its tables, or (False) in an "events" beside them.
-EVENTS_AMONG_TABLES = True
+EVENTS_AMONG_TABLES = False
 
 
 def documents_of(text):

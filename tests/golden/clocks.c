@@ -78,7 +78,9 @@ struct packet {
 	__u64 time, coarse_time;
 	__u32 layers, cause;
 	__u32 weight; /* wire packets that this run stands for */
-	__u32 at; /* the parser's */
+	/* the parser's, for its functions that are verified apart */
+	__u32 at;
+	__u16 type;
 	__u32 frame_len;
 	__be32 net_src[4];
 	__u8 net_version;
@@ -98,6 +100,20 @@ struct cursor {
 	bool fragment, later;
 };
 
+static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = skb,
+		.p = p,
+		.data = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+		.wire = amon_replay ? amon_frame.length : skb->len,
+	};
+
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return c;
+}
+
 static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
 {
 	return bpf_skb_load_bytes(c->ctx, at, to, size);
@@ -113,7 +129,10 @@ static __always_inline bool is_super(const struct cursor *c)
 	return ((struct __sk_buff *)c->ctx)->gso_size;
 }
 
-/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+/*
+ * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
+ * its own: the verifier would lose a counter that stands on the stack in the same one.
+ */
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
@@ -125,14 +144,10 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 	return load_bytes(c, at, copy, size) ? 0 : copy;
 }
 
-/*
- * The verifier would follow each combination of headers apart. A trip through memory that it does not track
- * makes them one; the mask, which no frame that is parsed reaches, gives it a bound again.
- */
-static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+/* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
+static __always_inline __u32 bounded(__u32 at)
 {
-	*(volatile __u32 *)&c->p->at = at;
-	return *(volatile __u32 *)&c->p->at & 0x7fff;
+	return at & 0x7fff;
 }
 
 struct ethernet {
@@ -164,21 +179,24 @@ static __always_inline bool is_vlan(__u16 type)
 /* Two tags at most; at TC the outer one may have been taken out of the frame. */
 static __always_inline __u32 vlan(struct cursor *c)
 {
-	__u32 tag = 0;
+	__u32 tag;
 
-	if (tag_in_skb(c)) {
-		tag++;
-	}
-	for (; tag < 2 && is_vlan(c->type); tag++) {
-		struct vlan copy;
-		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+	for (tag = 0; tag < 2; tag++) {
+		const struct vlan *h;
+		__u64 copy;
 
+		if (tag == 0 && tag_in_skb(c)) {
+			continue;
+		}
+		if (!is_vlan(c->type))
+			return WHOLE;
+		h = header(c, c->at, &copy, sizeof(*h));
 		if (!h)
 			return VLAN_TRUNCATED;
 		c->type = ntohs(h->type);
 		c->at += sizeof(*h);
 	}
-	return 0;
+	return WHOLE;
 }
 
 struct pppoe {
@@ -212,17 +230,16 @@ static __always_inline __u32 mpls(struct cursor *c)
 
 	c->type = 0;
 	for (label = 0; label < 4; label++) {
-		__be32 copy;
-		const __be32 *h = header(c, c->at, &copy, sizeof(copy));
+		__u64 copy, first;
+		const __be32 *h = header(c, c->at, &copy, sizeof(*h));
 		const __u8 *next;
 		__u32 entry;
-		__u8 first;
 
 		if (!h)
 			return MPLS_TRUNCATED;
 		entry = ntohl(*h);
 		c->at += sizeof(*h);
-		next = header(c, c->at, &first, sizeof(first));
+		next = header(c, c->at, &first, sizeof(*next));
 		if (!next)
 			return 0;
 		if (entry & 0x100) {
@@ -231,6 +248,52 @@ static __always_inline __u32 mpls(struct cursor *c)
 		}
 	}
 	return 0;
+}
+
+/* What may stand between Ethernet and the rest. */
+static __always_inline __u32 link(struct cursor *c)
+{
+	__u32 cause;
+
+	c->at = sizeof(struct ethernet);
+	c->type = c->p->type;
+	cause = vlan(c);
+	if (!cause && c->type == 0x8864)
+		cause = pppoe(c);
+	else if (!cause && c->type == 0x8847)
+		cause = mpls(c);
+	c->p->at = c->at;
+	c->p->type = c->type;
+	return cause;
+}
+
+__noinline __u32 link_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_skb(skb, p);
+	return link(&c);
+}
+
+static __always_inline __u32 link_apart(const struct cursor *c)
+{
+	return link_skb(c->ctx, c->p);
+}
+
+/* Most packets have nothing of it. All that may stand there has a higher type than IPv4. */
+static __always_inline __u32 walk_link(struct cursor *c)
+{
+	__u32 cause;
+
+	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+		return WHOLE;
+	c->p->type = c->type;
+	cause = link_apart(c);
+	c->at = bounded(c->p->at);
+	c->type = c->p->type;
+	return cause;
 }
 
 struct ipv4 {
@@ -307,16 +370,9 @@ static __always_inline __u32 parse(struct cursor *c)
 	cause = ethernet(c);
 	if (cause)
 		return cause;
-	if (is_vlan(c->type) || tag_in_skb(c) || c->type == 0x8864 || c->type == 0x8847) {
-		cause = vlan(c);
-		if (!cause && c->type == 0x8864)
-			cause = pppoe(c);
-		else if (!cause && c->type == 0x8847)
-			cause = mpls(c);
-		if (cause)
-			return cause;
-		c->at = forget(c, c->at);
-	}
+	cause = walk_link(c);
+	if (cause)
+		return cause;
 	if (c->type == 0x0800)
 		cause = ipv4(c);
 	else if (c->type == 0x86dd)
@@ -331,17 +387,11 @@ static __always_inline __u32 parse(struct cursor *c)
 
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
-	struct cursor c = {
-		.ctx = skb,
-		.p = p,
-		.data = (void *)(long)skb->data,
-		.end = (void *)(long)skb->data_end,
-	};
+	struct cursor c;
 
 	if (!p)
 		return WHOLE;
-	c.wire = amon_replay ? amon_frame.length : skb->len;
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c = start_skb(skb, p);
 	return parse(&c);
 }
 

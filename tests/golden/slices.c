@@ -73,7 +73,11 @@ struct packet {
 	__s64 udp_payload_2_1;
 	__s64 udp_payload_0_2;
 	__u32 layers, cause;
-	__u32 at; /* the parser's */
+	/* the parser's, for its functions that are verified apart */
+	__u32 at, limit;
+	__u16 type;
+	__u8 proto;
+	bool fragment, later;
 	__u32 frame_len;
 	__u16 udp_dstport;
 	bool has_udp_payload_2_1;
@@ -94,12 +98,29 @@ struct cursor {
 	bool fragment, later;
 };
 
+static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+		.wire = amon_replay ? amon_frame.length : p->frame_len,
+	};
+
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return c;
+}
+
 static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
 {
 	return bpf_xdp_load_bytes(c->ctx, at, to, size);
 }
 
-/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+/*
+ * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
+ * its own: the verifier would lose a counter that stands on the stack in the same one.
+ */
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
@@ -111,14 +132,10 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 	return load_bytes(c, at, copy, size) ? 0 : copy;
 }
 
-/*
- * The verifier would follow each combination of headers apart. A trip through memory that it does not track
- * makes them one; the mask, which no frame that is parsed reaches, gives it a bound again.
- */
-static __always_inline __u32 forget(const struct cursor *c, __u32 at)
+/* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
+static __always_inline __u32 bounded(__u32 at)
 {
-	*(volatile __u32 *)&c->p->at = at;
-	return *(volatile __u32 *)&c->p->at & 0x7fff;
+	return at & 0x7fff;
 }
 
 struct ethernet {
@@ -150,18 +167,21 @@ static __always_inline bool is_vlan(__u16 type)
 /* Two tags at most; at TC the outer one may have been taken out of the frame. */
 static __always_inline __u32 vlan(struct cursor *c)
 {
-	__u32 tag = 0;
+	__u32 tag;
 
-	for (; tag < 2 && is_vlan(c->type); tag++) {
-		struct vlan copy;
-		const struct vlan *h = header(c, c->at, &copy, sizeof(copy));
+	for (tag = 0; tag < 2; tag++) {
+		const struct vlan *h;
+		__u64 copy;
 
+		if (!is_vlan(c->type))
+			return WHOLE;
+		h = header(c, c->at, &copy, sizeof(*h));
 		if (!h)
 			return VLAN_TRUNCATED;
 		c->type = ntohs(h->type);
 		c->at += sizeof(*h);
 	}
-	return 0;
+	return WHOLE;
 }
 
 struct pppoe {
@@ -195,17 +215,16 @@ static __always_inline __u32 mpls(struct cursor *c)
 
 	c->type = 0;
 	for (label = 0; label < 4; label++) {
-		__be32 copy;
-		const __be32 *h = header(c, c->at, &copy, sizeof(copy));
+		__u64 copy, first;
+		const __be32 *h = header(c, c->at, &copy, sizeof(*h));
 		const __u8 *next;
 		__u32 entry;
-		__u8 first;
 
 		if (!h)
 			return MPLS_TRUNCATED;
 		entry = ntohl(*h);
 		c->at += sizeof(*h);
-		next = header(c, c->at, &first, sizeof(first));
+		next = header(c, c->at, &first, sizeof(*next));
 		if (!next)
 			return 0;
 		if (entry & 0x100) {
@@ -214,6 +233,52 @@ static __always_inline __u32 mpls(struct cursor *c)
 		}
 	}
 	return 0;
+}
+
+/* What may stand between Ethernet and the rest. */
+static __always_inline __u32 link(struct cursor *c)
+{
+	__u32 cause;
+
+	c->at = sizeof(struct ethernet);
+	c->type = c->p->type;
+	cause = vlan(c);
+	if (!cause && c->type == 0x8864)
+		cause = pppoe(c);
+	else if (!cause && c->type == 0x8847)
+		cause = mpls(c);
+	c->p->at = c->at;
+	c->p->type = c->type;
+	return cause;
+}
+
+__noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return link(&c);
+}
+
+static __always_inline __u32 link_apart(const struct cursor *c)
+{
+	return link_xdp(c->ctx, c->p);
+}
+
+/* Most packets have nothing of it. All that may stand there has a higher type than IPv4. */
+static __always_inline __u32 walk_link(struct cursor *c)
+{
+	__u32 cause;
+
+	if (c->type < 0x8100 || c->type == 0x86dd)
+		return WHOLE;
+	c->p->type = c->type;
+	cause = link_apart(c);
+	c->at = bounded(c->p->at);
+	c->type = c->p->type;
+	return cause;
 }
 
 struct ipv4 {
@@ -290,19 +355,22 @@ static __always_inline bool is_extension(__u8 proto)
 /* Eight extension headers at most. */
 static __always_inline __u32 extensions(struct cursor *c)
 {
-	__u32 i;
+	__u32 i, cause = WHOLE;
 
+	c->at = bounded(c->p->at);
+	c->limit = c->p->limit;
+	c->proto = c->p->proto;
 	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
-		struct extension copy;
-		const struct extension *h;
+		const struct extension *h = 0;
+		__u64 copy;
 		__u32 size;
 
-		c->at = forget(c, c->at);
-		if (c->at + sizeof(*h) > c->limit)
-			return EXTENSION_TRUNCATED;
-		h = header(c, c->at, &copy, sizeof(copy));
-		if (!h)
-			return EXTENSION_TRUNCATED;
+		if (c->at + sizeof(*h) <= c->limit)
+			h = header(c, c->at, &copy, sizeof(*h));
+		if (!h) {
+			cause = EXTENSION_TRUNCATED;
+			break;
+		}
 		size = 8 + h->length * 8;
 		if (c->proto == 51)
 			size = 8 + h->length * 4;
@@ -312,10 +380,43 @@ static __always_inline __u32 extensions(struct cursor *c)
 			c->later = h->offset_flags & htons(0xfff8);
 		}
 		c->proto = h->next_header;
-		c->at += size;
+		c->at = bounded(c->at + size);
 	}
-	c->at = forget(c, c->at);
-	return 0;
+	c->p->at = c->at;
+	c->p->proto = c->proto;
+	c->p->fragment = c->fragment;
+	c->p->later = c->later;
+	return cause;
+}
+
+__noinline __u32 extensions_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return extensions(&c);
+}
+
+static __always_inline __u32 extensions_apart(const struct cursor *c)
+{
+	return extensions_xdp(c->ctx, c->p);
+}
+
+static __always_inline __u32 walk_extensions(struct cursor *c)
+{
+	__u32 cause;
+
+	c->p->at = c->at;
+	c->p->limit = c->limit;
+	c->p->proto = c->proto;
+	cause = extensions_apart(c);
+	c->at = bounded(c->p->at);
+	c->proto = c->p->proto;
+	c->fragment = c->p->fragment;
+	c->later = c->p->later;
+	return cause;
 }
 
 /* `width` bytes at `at`, big-endian; false where they are not all in the IP packet. */
@@ -367,16 +468,9 @@ static __always_inline __u32 parse(struct cursor *c)
 	cause = ethernet(c);
 	if (cause)
 		return cause;
-	if (is_vlan(c->type) || c->type == 0x8864 || c->type == 0x8847) {
-		cause = vlan(c);
-		if (!cause && c->type == 0x8864)
-			cause = pppoe(c);
-		else if (!cause && c->type == 0x8847)
-			cause = mpls(c);
-		if (cause)
-			return cause;
-		c->at = forget(c, c->at);
-	}
+	cause = walk_link(c);
+	if (cause)
+		return cause;
 	if (c->type == 0x0800)
 		cause = ipv4(c);
 	else if (c->type == 0x86dd)
@@ -387,7 +481,7 @@ static __always_inline __u32 parse(struct cursor *c)
 		return cause;
 	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
 	if (c->type == 0x86dd && is_extension(c->proto))
-		cause = extensions(c);
+		cause = walk_extensions(c);
 	if (cause)
 		return cause;
 	if (c->later) {
@@ -400,17 +494,11 @@ static __always_inline __u32 parse(struct cursor *c)
 
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
-	struct cursor c = {
-		.ctx = xdp,
-		.p = p,
-		.data = (void *)(long)xdp->data,
-		.end = (void *)(long)xdp->data_end,
-	};
+	struct cursor c;
 
 	if (!p)
 		return WHOLE;
-	c.wire = amon_replay ? amon_frame.length : p->frame_len;
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c = start_xdp(xdp, p);
 	return parse(&c);
 }
 

@@ -102,6 +102,36 @@ struct cursor {
 	bool xdp;
 };
 
+static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+		.wire = amon_replay ? amon_frame.length : p->frame_len,
+		.xdp = 1,
+	};
+
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return c;
+}
+
+static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = skb,
+		.p = p,
+		.data = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+		.wire = amon_replay ? amon_frame.length : skb->len,
+		.xdp = 0,
+	};
+
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return c;
+}
+
 static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
 {
 	if (c->xdp)
@@ -109,7 +139,10 @@ static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *t
 	return bpf_skb_load_bytes(c->ctx, at, to, size);
 }
 
-/* `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. */
+/*
+ * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
+ * its own: the verifier would lose a counter that stands on the stack in the same one.
+ */
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
@@ -153,35 +186,21 @@ static __always_inline __u32 parse(struct cursor *c)
 
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
-	struct cursor c = {
-		.ctx = xdp,
-		.p = p,
-		.data = (void *)(long)xdp->data,
-		.end = (void *)(long)xdp->data_end,
-		.xdp = 1,
-	};
+	struct cursor c;
 
 	if (!p)
 		return WHOLE;
-	c.wire = amon_replay ? amon_frame.length : p->frame_len;
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c = start_xdp(xdp, p);
 	return parse(&c);
 }
 
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
-	struct cursor c = {
-		.ctx = skb,
-		.p = p,
-		.data = (void *)(long)skb->data,
-		.end = (void *)(long)skb->data_end,
-		.xdp = 0,
-	};
+	struct cursor c;
 
 	if (!p)
 		return WHOLE;
-	c.wire = amon_replay ? amon_frame.length : skb->len;
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c = start_skb(skb, p);
 	return parse(&c);
 }
 

@@ -281,11 +281,80 @@ static const struct wrong wrong_timing[] = {
 	{ "table t by ip.src { metric a = count() @reset; }", "`reset` does not stand behind", "behind the table" },
 };
 
+static const struct wrong wrong_memory[] = {
+	/* previous packets */
+	{ "metric a = max(@delta(delta(ip.ttl)));", "what it had before is not known", NULL },
+	{ "let d = delta(ip.ttl); metric a = max(@prev(d));", "what it had before is not known", NULL },
+	{ "metric a = max(delta(@5));", "the same in every packet", NULL },
+	{ "metric a = max(delta(@ip.src));", "a number or an instant, not an IPv4 address", "x != prev(x)" },
+	{ "metric a = max(delta(@tcp.flags.syn));", "a number or an instant", "x != prev(x)" },
+	{ "metric a = count() where @prev(ip.ttl);", "a plain number is no condition", NULL },
+	{ "metric a = count() where @ip.src > prev(ip.src);", "addresses have no order", NULL },
+	{ "metric a = count(); derive b = @prev(a);", "is for packets", NULL },
+	{ "table t by net.src size @prev(ip.ttl) { metric a = count(); }", "there is no previous packet here", NULL },
+	{ "table t by @prev(net.src) { metric a = count(); }", "has no name", "NAME" },
+	{ "table t by k = @prev(net.src) { metric a = count(); }", "can only be compared", NULL },
+	{ "table t by k = prefix(@prev(ip.src), 8) { metric a = count(); }", "can only be compared", NULL },
+	{ "metric a = count() where (tcp ? @prev(ip.src) : ip.src) == 10.0.0.1;", "can only be compared", NULL },
+	/* states and folds */
+	{ "metric a : @u12 = 0 next a + 1;", "a fold is u8, u16", NULL },
+	{ "metric a : @u46 = 0 next a + 1;", "a fold is u8, u16", "`u16`" },
+	{ "metric a : u32 = @ip.ttl next a + 1;", "outside of tables a fold begins with a constant", "`next`" },
+	{ "metric a : u32 = 0 next @frame.time;", "an instant is no number", NULL },
+	{ "metric a : u32 = 0 next @tcp.flags.syn;", "a condition is no number", NULL },
+	{ "metric a : u32 = 0s next @frame.len;", "do not go together", NULL },
+	{ "metric a : u64 = @1 next delta(frame.time);", "which unit", "1s" },
+	{ "metric a : u8 = @a next 1;", "`a` needs itself", NULL },
+	{ "metric a : u8 = b next 1; metric b : u8 = @a next 1;", "`a` needs itself: a, b, a", NULL },
+	{ "state a = max(@a + 1); metric m = sum(a);", "`a` needs itself", NULL },
+	{ "table t by net.src { state a : u8 = @b next 1; metric b : u8 = 0 next 1; metric m = sum(a); }",
+	  "only known when it has begun", "states" },
+	{ "table t by net.src { metric a : u8 = @u.s next 1; } private table u by net.dst { state s = count(); }",
+	  "only known when it has begun", NULL },
+	{ "state a = @mean(ip.ttl); metric m = count();", "nothing that packets can read", NULL },
+	{ "state a = @histogram(ip.ttl, log2); metric m = count();", "nothing that packets can read", NULL },
+	{ "state a = count(); derive b = @a * 2;", "is a `state`, which is not exported", "metric" },
+	{ "table t by net.src top 3 by @a { state a = count(); metric b = count(); }", "no metric or derive `a`",
+	  NULL },
+	{ "table t by net.src { state s = sum(frame.len) unit @byts; metric b = sum(s); }", "`byts`", NULL },
+	{ "state $a = count(); table t by net.src { state @a = count(); metric b = count(); }",
+	  "this state hides another", NULL },
+	{ "let $a = 1; metric @a : u8 = 0 next a + 1;", "`a` is defined twice", NULL },
+	{ "let $a = 1; table t by net.src { metric @a : u8 = 0 next 1; }", "this fold hides another", NULL },
+	{ "@metric a : u8 = 0 next a + 1 reset;", "`reset` alone cannot be exact for a fold", "snapshot reset" },
+	{ "table t by net.src { state asked = count(); metric m = count() where @askd > 1; }", "`askd`", "`asked`" },
+	/* private tables */
+	{ "private table t by net.src { metric @a = count(); } metric b = count() where t;", "nothing reads `a`",
+	  "state" },
+	{ "private table t by net.src { metric @a : u8 = 0 next a + 1; } metric b = sum(t.a);", "nothing reads `a`",
+	  "state" },
+	{ "private table t by net.src { state a = count(); derive @b = 1; } metric c = sum(t.a);", "nothing reads `b`",
+	  NULL },
+	{ "private table t by net.src having @1 == 1 { state a = count(); } metric c = sum(t.a);", "no rows to pick",
+	  NULL },
+	{ "private table t by net.src { state a = count(); } derive c = @t.a;", "read inside it", NULL },
+	/* asking tables */
+	{ "table t by net.src { metric a = count(); } metric b = max(@t.a);", "each CPU counts it for itself",
+	  "`state`" },
+	{ "table t by net.src { state abc = count(); metric a = count(); } metric b = max(@t.abd);",
+	  "no state or fold `abd`", "`t.abc`" },
+	{ "table t by net.src { state a = count(); metric b = count(); } metric c = max(@t.net.src);",
+	  "is no state or fold", NULL },
+	{ "table t by net.src { metric a = count(); derive d = a; } metric b = max(@t.d);", "is no state or fold",
+	  NULL },
+	{ "probe p { ingress { private table t by net.src { state a = count(); } metric m = sum(t.a); } "
+	  "egress { metric m = sum(@t.a); } }",
+	  "no field `t.a`", NULL },
+	{ "table t by k = @t.a { state a = count(); metric m = count(); }", "the row that it selects", NULL },
+	{ "table t by k = @a { state a = count(); metric m = count(); }", "the row that it selects", NULL },
+	{ "private table a by k = @b.x { state x = count(); } private table b by k = a.x { state x = count(); } "
+	  "metric m = sum(a.x);",
+	  "ask in the end for the row", NULL },
+	{ "table t by net.src { metric a = count(); } metric b = count() where present(@t);", "always has a value",
+	  NULL },
+};
+
 static const struct wrong wrong_later[] = {
-	{ "@state s = first(frame.time); metric a = max(s);", "`state` comes with a later version", NULL },
-	{ "@metric f : u32 = 1 next f + 1; metric a = max(f);", "a fold comes with a later version", NULL },
-	{ "metric a = max(@delta(frame.time));", "delta() comes with a later version", NULL },
-	{ "metric a = max(@prev(ip.ttl));", "prev() comes with a later version", NULL },
 	{ "metric a = @quantile(ip.ttl, [0.5]); derive b = a.p50;", "quantile() comes with a later version", NULL },
 	{ "metric a = @distinct(ip.src); derive b = a * 2;", "distinct() comes with a later version", NULL },
 	{ "metric a = @topk(10, ip.src);", "topk() comes with a later version", NULL },
@@ -296,10 +365,6 @@ static const struct wrong wrong_later[] = {
 	  "{ metric a = count() where forward; }",
 	  "`biflow` keys come with a later version", NULL },
 	{ "metric a = count() where @forward;", "`forward` comes with a later version", NULL },
-	{ "@private table t by ip.src { metric a = count(); } metric b = count() where t and t.a > 3;",
-	  "`private` tables come with a later version", NULL },
-	{ "table t by ip.src { metric a = count(); } metric b = count() where @t;", "asking a table", NULL },
-	{ "table t by ip.src { metric a = count(); } metric b = max(@t.a);", "asking a table", NULL },
 	{ "table t by ip.src { metric a = count(); } derive b = @sum(t.a);", "folding the rows of a table comes",
 	  NULL },
 	{ "table t by ip.src { metric a = count(); } derive b = @count(t);", "folding the rows of a table comes",
@@ -391,7 +456,41 @@ WRONG(wrong_histograms)
 WRONG(wrong_tables)
 WRONG(wrong_events)
 WRONG(wrong_timing)
+WRONG(wrong_memory)
 WRONG(wrong_later)
+
+/* --- memory */
+
+static void test_memory_is_shared(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t items; /* of the section */
+	} cases[] = {
+		{ "metric a = max(delta(ip.ttl)); metric b = min(delta(ip.ttl));", 1 },
+		{ "metric a = max(delta(ip.ttl)); metric b = count() where prev(ip.ttl) > 3;", 1 },
+		{ "metric a = max(delta(ip.ttl)); metric b = min(delta(ip.ttl)) where udp;", 2 },
+		{ "metric a = max(delta(ip.ttl)) where udp; metric b = min(delta(ip.ttl)) where udp;", 1 },
+		{ "metric a = max(delta(ip.ttl)) where udp; metric b = min(delta(ip.ttl)) where tcp;", 2 },
+		{ "metric a = max(delta(ip.ttl)); metric b = max(delta(ip.ttl + 1));", 2 },
+		{ "let d = delta(ip.ttl); metric a = max(d) where tcp; metric b = min(d) where udp;", 1 },
+		{ "let d = delta(ip.ttl); where d > 3; metric a = max(d);", 1 },
+		{ "let d = delta(ip.ttl); table t by net.src { metric a = max(d); }", 1 },
+		{ "table t by net.src { metric a = max(delta(ip.ttl)); }", 0 },
+		{ "probe p { let d = delta(ip.ttl); where d > 3; ingress { metric a = max(d); } }", 1 },
+		{ "probe p { let d = delta(ip.ttl); ingress { metric a = max(d); } egress { metric a = min(d); } }",
+		  1 },
+		{ "state a = max(delta(ip.ttl)); metric b = sum(a);", 2 },
+		{ "metric a : u8 = 0 next a + 1;", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct amon_probe *probe = must_check(*state, cases[i].text);
+
+		if (probe->sections->memory.items.count != cases[i].items)
+			fail_msg("%u items are remembered: %s", probe->sections->memory.items.count, cases[i].text);
+	}
+}
 
 /* --- what can never hold: a warning, at its place */
 
@@ -1157,6 +1256,8 @@ int main(void)
 		TEST(test_wrong_tables),
 		TEST(test_wrong_events),
 		TEST(test_wrong_timing),
+		TEST(test_wrong_memory),
+		TEST(test_memory_is_shared),
 		TEST(test_wrong_later),
 		TEST(test_warnings),
 		TEST(test_no_warnings),

@@ -480,18 +480,10 @@ static void test_shapes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read),
-		TEST(test_large_buckets),
-		TEST(test_empty),
-		TEST(test_no_batches),
-		TEST(test_pretends_no_batches),
-		TEST(test_records),
-		TEST(test_reset),
-		TEST(test_reset_without_batches),
-		TEST(test_wrong_size),
-		TEST(test_own_rows),
-		TEST(test_reset_own_rows),
-		TEST(test_shapes),
+		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
+		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
+		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
+		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
