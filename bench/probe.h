@@ -54,6 +54,7 @@ static inline void bench_compile(const char *name, const char *spec, struct benc
 	struct amon_diagnostics diagnostics;
 	struct amon_plan *plan;
 	struct amon_file *file;
+	struct amon_lines lines;
 	const char *c;
 
 	probe->arena = amon_arena_new();
@@ -63,7 +64,7 @@ static inline void bench_compile(const char *name, const char *spec, struct benc
 	if (!plan)
 		bench_die(name, "is no spec");
 	probe->exports = amon_plan_exports(plan);
-	c = amon_emit(plan);
+	c = amon_emit(plan, &lines);
 	if (amon_frontend_compile(name, c, strlen(c), &probe->object))
 		bench_die(name, "does not compile");
 }

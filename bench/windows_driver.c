@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures for bench/windows.py, in a network of its own: reads lines and answers each with one.
+ * Measures for bench/windows.py and bench/read.py, in a network of its own: reads lines and answers each with one.
  *
- *   run SPEC INTERVAL SECONDS   packets at full speed from CPU 1, and a window cut each INTERVAL seconds (0: none but
- * the last) from CPU 0: packets sent, CPU seconds that they took, windows, packets lost (negative: doubled), CPU
- * seconds of the reader gate KIND REPEAT            nanoseconds that a test run takes: of an empty program by itself
- * (empty), behind a gate (plain), behind one that announces (announcing)
+ * run SPEC INTERVAL SECONDS
+ *   Packets at full speed from CPU 1, and a window cut each INTERVAL seconds from CPU 0, but only in every second
+ *   stretch of time: packets sent, windows, packets lost (negative: doubled), the reader's share of its CPU; then, of
+ *   every two stretches, nanoseconds of CPU that a packet took in the one without reads, and in the one with them.
+ * drain SPEC SESSIONS
+ *   One packet of each session, and a window with all of them: rows, milliseconds of CPU from the cut until they are in
+ *   hand, and until the table is empty again.
+ * gate KIND REPEAT
+ *   Nanoseconds that a test run takes: of an empty program by itself (empty), behind a gate (plain), behind one that
+ *   announces (announcing).
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -110,36 +116,63 @@ static void sleep_until(double time)
 		nanosleep(&(struct timespec){ (time_t)(left / 1e3), (long)(left * 1e6) % 1000000000 }, NULL);
 }
 
-/* A read that comes late does not make the next one late. */
-static void read_windows(struct run *run, double interval, double seconds)
-{
-	double begin = bench_now(CLOCK_MONOTONIC), end = begin + 1e3 * seconds;
+/* The shortest stretch; a longer interval makes a longer one. */
+#define STRETCH   0.05
+#define PAIRS_MAX 10000
 
-	for (double next = begin; next < end;) {
-		do
-			next += interval ? 1e3 * interval : 1e3 * seconds;
-		while (next < bench_now(CLOCK_MONOTONIC));
-		sleep_until(next < end ? next : end);
-		if (next < end)
-			cut(run);
+/* Cuts windows until a time; a read that comes late does not make the next one late. */
+static void read_until(struct run *run, double interval, double end)
+{
+	for (double next = bench_now(CLOCK_MONOTONIC) + 1e3 * interval; next <= end + 1; next += 1e3 * interval) {
+		sleep_until(next);
+		cut(run);
+		while (next < bench_now(CLOCK_MONOTONIC) - 1e3 * interval)
+			next += 1e3 * interval;
 	}
+	sleep_until(end);
+}
+
+/* Nanoseconds of CPU that a packet takes in a stretch, with reads each `interval` or without (0). */
+static double measure_stretch(struct run *run, double interval, double seconds)
+{
+	double end = bench_now(CLOCK_MONOTONIC) + 1e3 * seconds, busy = traffic_seconds(run->traffic);
+	uint64_t sent = traffic_sent(run->traffic);
+
+	if (interval > 0)
+		read_until(run, interval, end);
+	else
+		sleep_until(end);
+	return 1e9 * (traffic_seconds(run->traffic) - busy) / (double)(traffic_sent(run->traffic) - sent);
 }
 
 static void measure_run(const char *name, double interval, double seconds)
 {
-	double reader;
+	double stretch = interval > STRETCH ? interval : STRETCH, reader;
+	uint32_t pairs = (uint32_t)(seconds / stretch / 2);
+	double(*costs)[2] = calloc(PAIRS_MAX, sizeof(*costs));
 	struct run run;
 
+	pairs = pairs < 1 ? 1 : pairs > PAIRS_MAX ? PAIRS_MAX : pairs;
 	start(&run, name, SESSIONS, TRAFFIC_ZIPF);
 	if (traffic_start(run.traffic, 1, 0))
 		bench_die(name, "no traffic");
+	/* the first batches are short */
+	usleep(300000);
 	reader = bench_now(CLOCK_THREAD_CPUTIME_ID);
-	read_windows(&run, interval, seconds);
+	for (uint32_t i = 0; i < pairs; i++) {
+		/* which comes first takes turns, so that what drifts is nobody's gain */
+		costs[i][i & 1] = measure_stretch(&run, i & 1 ? interval : 0, stretch);
+		costs[i][~i & 1] = measure_stretch(&run, i & 1 ? 0 : interval, stretch);
+	}
 	reader = bench_now(CLOCK_THREAD_CPUTIME_ID) - reader;
 	traffic_stop(run.traffic);
 	cut(&run);
-	printf("%llu %f %llu %lld %f\n", (unsigned long long)traffic_sent(run.traffic), traffic_seconds(run.traffic),
-	       (unsigned long long)run.windows, (long long)(traffic_sent(run.traffic) - run.packets), reader / 1e3);
+	printf("%llu %llu %lld %f", (unsigned long long)traffic_sent(run.traffic), (unsigned long long)run.windows,
+	       (long long)(traffic_sent(run.traffic) - run.packets), reader / 1e3 / (pairs * stretch));
+	for (uint32_t i = 0; i < pairs; i++)
+		printf(" %f %f", costs[i][0], costs[i][1]);
+	putchar('\n');
+	free(costs);
 	stop(&run);
 }
 

@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,6 +17,9 @@
 #include "own.h"
 #include "reader.h"
 #include "refusal.h"
+
+/* Of an object whose programs ask for the window's number: the probe's own takes its place. */
+#define CONTROL_MAP "amon_control"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
@@ -96,10 +100,15 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 /* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
 static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *clone)
 {
-	size_t size = 0;
+	size_t size = 0, first_size = 0;
 	unsigned char *seed = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
+	/* rows that clones share are found where the other put them */
+	const unsigned char *first =
+	        clone == &loaded->clones[1] ? find_constant(loaded->clones[0].object, "amon_seed", &first_size) : NULL;
 
-	if (seed && getrandom(seed, size, 0) != (ssize_t)size)
+	if (seed && first)
+		memcpy(seed, first, size);
+	else if (seed && getrandom(seed, size, 0) != (ssize_t)size)
 		memset(seed, 0x9e, size);
 }
 
@@ -186,20 +195,23 @@ static bool is_twice(const struct amon_loaded *loaded, const char *name)
 }
 
 /* All but what each clone has of its own: what is doubled, and its constants. */
-static int share_maps(const struct amon_loaded *loaded, const struct amon_clone *clone)
+static bool is_shared(const struct amon_loaded *loaded, const struct bpf_map *map)
+{
+	return !bpf_map__is_internal(map) && !is_twice(loaded, bpf_map__name(map)) &&
+	       strcmp(bpf_map__name(map), CONTROL_MAP) != 0;
+}
+
+static int share_maps(const struct amon_loaded *loaded, const struct bpf_object *with, const struct amon_clone *clone)
 {
 	struct bpf_map *map;
 	int error = 0;
 
 	bpf_object__for_each_map(map, clone->object)
 	{
-		const char *name = bpf_map__name(map);
-		const struct bpf_map *first;
+		const struct bpf_map *shared = bpf_object__find_map_by_name(with, bpf_map__name(map));
 
-		if (error || bpf_map__is_internal(map) || is_twice(loaded, name) || !strcmp(name, "amon_control"))
-			continue;
-		first = bpf_object__find_map_by_name(loaded->clones[0].object, name);
-		error = bpf_map__reuse_fd(map, bpf_map__fd(first));
+		if (!error && is_shared(loaded, map))
+			error = bpf_map__reuse_fd(map, bpf_map__fd(shared));
 	}
 	return error;
 }
@@ -222,7 +234,7 @@ static int inherit_maps(const struct amon_maps *inherited, const struct amon_clo
 /* Programs that ask for the number of the window find it where readers write it. */
 static int share_control(const struct amon_loaded *loaded, const struct amon_clone *clone)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(clone->object, "amon_control");
+	struct bpf_map *map = bpf_object__find_map_by_name(clone->object, CONTROL_MAP);
 
 	return map ? bpf_map__reuse_fd(map, loaded->reader->control_map) : 0;
 }
@@ -304,8 +316,10 @@ static int widen_rings(const struct amon_loaded *loaded)
 
 /* Loading */
 
-static int load_clone(const struct amon_loaded *loaded, const void *object, size_t size,
-                      const struct amon_load_options *options, struct amon_clone *clone, struct amon_failure *failure)
+/* All that comes before the load. */
+static int prepare_clone(const struct amon_loaded *loaded, const void *object, size_t size,
+                         const struct amon_load_options *options, struct amon_clone *clone,
+                         struct amon_failure *failure)
 {
 	int error;
 
@@ -320,22 +334,109 @@ static int load_clone(const struct amon_loaded *loaded, const void *object, size
 	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay);
 	if (error)
 		return not_a_probe(failure, "tables without shape", "");
-	if (loaded->replay)
-		error = widen_rings(loaded);
-	else if (clone != loaded->clones)
-		error = share_maps(loaded, clone);
-	if (!error)
-		error = inherit_maps(options->inherited, clone, (unsigned int)(clone - loaded->clones));
-	if (!error)
-		error = share_control(loaded, clone);
-	if (!error)
-		error = bpf_object__load(clone->object);
+	error = loaded->replay ? widen_rings(loaded) : 0;
+	return error ? error : share_control(loaded, clone);
+}
+
+static int load_clone(const struct amon_loaded *loaded, struct amon_clone *clone, struct amon_failure *failure)
+{
+	int error;
+
+	amon_listen();
+	error = bpf_object__load(clone->object);
 	free(failure->log);
 	failure->log = amon_heard_log();
 	if (error)
 		return refused(failure, error);
 	note_programs(loaded, clone);
 	return 0;
+}
+
+/* --- two clones: nearly all of a load is the verifier's work, and the kernel does it for both at once */
+
+struct loading {
+	const struct amon_loaded *loaded;
+	struct amon_clone *clone;
+	struct amon_failure failure;
+	int error;
+};
+
+static void *load_beside(void *data)
+{
+	struct loading *loading = data;
+
+	loading->error = load_clone(loading->loaded, loading->clone, &loading->failure);
+	return NULL;
+}
+
+static int load_both(struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	struct loading second = { .loaded = loaded, .clone = &loaded->clones[1] };
+	pthread_t thread;
+	bool beside = pthread_create(&thread, NULL, load_beside, &second) == 0;
+	int error = load_clone(loaded, &loaded->clones[0], failure);
+
+	if (beside)
+		pthread_join(thread, NULL);
+	else if (!error)
+		load_beside(&second);
+	if (error || !second.error) {
+		amon_failure_clear(&second.failure);
+		return error;
+	}
+	amon_failure_clear(failure);
+	*failure = second.failure;
+	return second.error;
+}
+
+/* What clones share is made first, by an object of which nothing else is loaded. */
+static int make_shared(const struct amon_loaded *loaded, const void *object, size_t size,
+                       const struct amon_load_options *options, struct amon_clone *shared, struct amon_failure *failure)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+	int error;
+
+	amon_listen();
+	error = open_object(loaded, object, size, shared, failure);
+	if (error)
+		return error;
+	error = amon_probe_shape(shared->object, loaded->exports, loaded->replay);
+	if (error)
+		return not_a_probe(failure, "tables without shape", "");
+	bpf_object__for_each_program(program, shared->object) bpf_program__set_autoload(program, false);
+	bpf_object__for_each_map(map, shared->object) bpf_map__set_autocreate(map, is_shared(loaded, map));
+	error = inherit_maps(options->inherited, shared, 0);
+	return error ? error : bpf_object__load(shared->object);
+}
+
+static int load_two(struct amon_loaded *loaded, const void *object, size_t size,
+                    const struct amon_load_options *options, struct amon_failure *failure)
+{
+	struct amon_clone shared = { NULL };
+	int error = make_shared(loaded, object, size, options, &shared, failure);
+
+	if (error && !*failure->message)
+		error = refused(failure, error);
+	for (uint32_t i = 0; i < AMON_CLONES && !error; i++) {
+		error = prepare_clone(loaded, object, size, options, &loaded->clones[i], failure);
+		if (!error)
+			error = share_maps(loaded, shared.object, &loaded->clones[i]);
+		if (!error)
+			error = inherit_maps(options->inherited, &loaded->clones[i], i);
+	}
+	bpf_object__close(shared.object);
+	return error ? error : load_both(loaded, failure);
+}
+
+static int load_one(struct amon_loaded *loaded, const void *object, size_t size,
+                    const struct amon_load_options *options, struct amon_failure *failure)
+{
+	int error = prepare_clone(loaded, object, size, options, &loaded->clones[0], failure);
+
+	if (!error)
+		error = inherit_maps(options->inherited, &loaded->clones[0], 0);
+	return error ? error : load_clone(loaded, &loaded->clones[0], failure);
 }
 
 static bool has_doubled(const struct amon_maps *maps)
@@ -368,8 +469,8 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 	if (error)
 		return error;
 	loaded->clone_count = !options->replay && has_doubled(&loaded->reader->maps) ? AMON_CLONES : 1;
-	for (uint32_t clone = 0; !error && clone < loaded->clone_count; clone++)
-		error = load_clone(loaded, object, size, options, &loaded->clones[clone], failure);
+	error = loaded->clone_count == 1 ? load_one(loaded, object, size, options, failure)
+	                                 : load_two(loaded, object, size, options, failure);
 	if (!error)
 		error = note_maps(loaded, failure);
 	if (error)

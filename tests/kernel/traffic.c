@@ -31,7 +31,6 @@ struct traffic {
 	volatile struct traffic_shared *shared;
 	volatile uint64_t *sessions; /* sent of each */
 	uint32_t batch;
-	uint64_t busy; /* nanoseconds */
 	pthread_t thread;
 	int cpu;
 	uint64_t last; /* how many shall have been sent in the end */
@@ -166,11 +165,6 @@ static void pin_to(int cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-double traffic_seconds(const struct traffic *traffic)
-{
-	return (double)traffic->busy / 1e9;
-}
-
 static uint64_t now(clockid_t clock)
 {
 	struct timespec time;
@@ -179,13 +173,19 @@ static uint64_t now(clockid_t clock)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
+double traffic_seconds(const struct traffic *traffic)
+{
+	clockid_t clock;
+
+	return pthread_getcpuclockid(traffic->thread, &clock) ? 0 : (double)now(clock) / 1e9;
+}
+
 /* One batch, after which the next is longer where this one was short. */
 static int send_batch(struct traffic *traffic, uint64_t left)
 {
-	uint64_t start = now(CLOCK_MONOTONIC), busy = now(CLOCK_THREAD_CPUTIME_ID), sent = traffic_sent(traffic);
+	uint64_t start = now(CLOCK_MONOTONIC), sent = traffic_sent(traffic);
 	int error = traffic_send(traffic, left < traffic->batch ? (uint32_t)left : traffic->batch);
 
-	traffic->busy += now(CLOCK_THREAD_CPUTIME_ID) - busy;
 	if (now(CLOCK_MONOTONIC) - start < BATCH_NANOSECONDS && traffic->batch < BATCH_MAX)
 		traffic->batch *= 2;
 	/* or what was lost on its way would be waited for without end */

@@ -47,7 +47,7 @@ int traffic_send(struct traffic *traffic, uint32_t count);
 uint64_t traffic_sent(const struct traffic *traffic);
 /** How many of one session: its packets come from 10.0.0.0 + session, port 1024 + session % 50000. */
 uint64_t traffic_sent_of(const struct traffic *traffic, uint32_t session);
-/** CPU time that sending took on the other CPU, with all that was done there with what was sent. */
+/** CPU time that sending has taken since traffic_start(), with all that was done there with what was sent. */
 double traffic_seconds(const struct traffic *traffic);
 /** Sends on a CPU of its own until it is stopped, or has sent so many (0: no end). 0 or -errno. */
 int traffic_start(struct traffic *traffic, int cpu, uint64_t count);

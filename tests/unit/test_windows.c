@@ -62,6 +62,16 @@ static void test_table_xdp(void **state)
 }
 
 /* More keys than rows: what does not fit is in `other`, and adds up all the same. */
+/* More than a CPU's own rows: the rest spills into a hash that all share. */
+static void test_spilled_rows(void **state)
+{
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_each("probe p { window 1ms; ingress xdp { table t by ip.src size 512Ki { metric n = count(); } } }",
+	           300000, TRAFFIC_SHUFFLED, 3, 300000000);
+}
+
+/* More keys than rows: what does not fit is in `other`, and adds up all the same. */
 static void test_full_table(void **state)
 {
 	(void)state;
@@ -328,19 +338,13 @@ static void test_folds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_folds),
-		cmocka_unit_test(test_scalars_xdp),
-		cmocka_unit_test(test_table_xdp),
-		cmocka_unit_test(test_full_table),
-		cmocka_unit_test(test_tc),
-		cmocka_unit_test(test_two_hooks),
-		cmocka_unit_test(test_section_of_two_hooks),
-		cmocka_unit_test(test_in_against_out),
-		cmocka_unit_test(test_two_cpus),
-		cmocka_unit_test(test_grace_period),
-		cmocka_unit_test(test_reset_alone),
-		cmocka_unit_test(test_snapshot_alone),
-		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_folds),          cmocka_unit_test(test_scalars_xdp),
+		cmocka_unit_test(test_table_xdp),      cmocka_unit_test(test_spilled_rows),
+		cmocka_unit_test(test_full_table),     cmocka_unit_test(test_tc),
+		cmocka_unit_test(test_two_hooks),      cmocka_unit_test(test_section_of_two_hooks),
+		cmocka_unit_test(test_in_against_out), cmocka_unit_test(test_two_cpus),
+		cmocka_unit_test(test_grace_period),   cmocka_unit_test(test_reset_alone),
+		cmocka_unit_test(test_snapshot_alone), cmocka_unit_test(test_mixed),
 	};
 
 	if (network_allowed() && make_network())
