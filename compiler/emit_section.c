@@ -302,7 +302,10 @@ static void write_memory(struct amon_writer *w, const struct amon_plan_table *ta
 	amon_write(w, "}\n");
 }
 
-/* Where there is no place in the one, there is none in the other: a full table leaves no trace in the memory. */
+/*
+ * A full table leaves no trace in the memory of a replay. On an interface what was made new may be another CPU's by
+ * now, and stays.
+ */
 static void write_places(struct amon_writer *w, const struct amon_plan_table *table)
 {
 	if (table->memory)
@@ -313,8 +316,8 @@ static void write_places(struct amon_writer *w, const struct amon_plan_table *ta
 	amon_write(w, "if (%s!row) {\n", table->memory ? "memory && " : "");
 	write_new(w, table, "row", table->spill_map, table->record.tag);
 	if (table->memory)
-		amon_write(w, "\tif (!row && fresh)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n", w->indent, "\t\t\t\t",
-		           table->memory->map);
+		amon_write(w, "\tif (!row && fresh && amon_replay)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n",
+		           w->indent, "\t\t\t\t", table->memory->map);
 	amon_write(w, "}\n");
 }
 

@@ -250,10 +250,7 @@ def never(text, *words):
 
 
 @tests([(name, text, word) for name, text, word in [
-    ("state", "state s : u32 = 0 next 1; metric a = count();", "`state`"),
-    ("fold", "metric a : u32 = 0 next 1 where ip;", "fold"),
     ("biflow", "table t by biflow(ip.src, ip.dst, tcp.srcport, tcp.dstport) { metric a = count(); }", "`biflow`"),
-    ("private", "private table t by ip.src { metric a = count(); }", "`private`"),
     ("overflow evict", "table t by ip.src overflow evict { metric a = count(); }", "`overflow evict`"),
     ("expire", "table t by ip.src expire idle 15s { metric a = count(); }", "`expire`"),
     ("half_life", "metric a = sum(frame.len, half_life = 1s);", "`half_life`"),
@@ -262,15 +259,11 @@ def never(text, *words):
     ("topk", "metric a = topk(5, ip.src);", "topk()"),
     ("burst", "metric a = burst(frame.len, 10ms);", "burst()"),
     ("first_n", "metric a = first_n(5, frame.len);", "first_n()"),
-    ("delta", "metric a = sum(delta(frame.time));", "delta()"),
-    ("prev", "metric a = sum(prev(frame.len));", "prev()"),
     ("inner", "metric a = count() where inner.ip;", "`inner`"),
     ("dns", "metric a = count() where dns.flags.rcode == 3;", "`dns`"),
     ("vxlan", "metric a = sum(vxlan.vni);", "`vxlan`"),
     ("entropy", "derive b = entropy(t.a); table t by ip.src { metric a = count(); }", "folding the rows"),
     ("count of a table", "derive b = count(t); table t by ip.src { metric a = count(); }", "folding the rows"),
-    ("table as a condition", "metric a = count() where t; table t by ip.src { metric a = count(); }", "asking a table"),
-    ("table's value", "metric a = sum(t.a); table t by ip.src { metric a = count(); }", "asking a table"),
     ("sample", "sample 1 in 100; metric a = count();", "`sample`"),
     ("limit", "limit memory 64MiB; metric a = count();", "`limit`"),
     ("source", 'source "x.c" { }', "`source`"),

@@ -793,7 +793,7 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	if (memory && !row) {
 		bpf_map_update_elem(&ingress_flows_spill, &key, &ingress_flows_row_new, BPF_NOEXIST);
 		row = bpf_map_lookup_elem(&ingress_flows_spill, &key);
-		if (!row && fresh)
+		if (!row && fresh && amon_replay)
 			bpf_map_delete_elem(&ingress_flows_memory, &key);
 	}
 	if (row) {

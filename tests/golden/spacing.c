@@ -803,7 +803,7 @@ __noinline __u32 count_egress_class(const volatile struct packet *p, struct egre
 	if (memory && !row) {
 		bpf_map_update_elem(&egress_class_spill, &key, &egress_class_row_new, BPF_NOEXIST);
 		row = bpf_map_lookup_elem(&egress_class_spill, &key);
-		if (!row && fresh)
+		if (!row && fresh && amon_replay)
 			bpf_map_delete_elem(&egress_class_memory, &key);
 	}
 	if (row) {
