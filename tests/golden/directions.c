@@ -632,7 +632,8 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 		return 0;
 	at = hash_words(key, words);
 	for (i = 0; i < 32; i++, at++) {
-		slot = slots + (at & mask) * size;
+		/* in 64 bits: of 32 the verifier of 6.1 knows no bound beyond 16 */
+		slot = slots + (__u64)(at & mask) * size;
 		if (!slot[0])
 			break;
 		if (same_words(slot + 1, key, words))
