@@ -19,6 +19,7 @@
 #include <llvm/IR/Module.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/VirtualFileSystem.h>
@@ -515,8 +516,20 @@ void fatal(void *data, const char *reason, bool)
 	abort();
 }
 
+/*
+ * Blocks stay in the order of the source, so that every way back to the head of a loop is a jump. LLVM would lay some
+ * out before their heads and let them fall through, which the verifier of 6.1 takes for a loop that it does not allow.
+ */
+void keep_order()
+{
+	const char *options[] = { "amon", "-disable-block-placement" };
+
+	llvm::cl::ParseCommandLineOptions(2, options);
+}
+
 void initialize()
 {
+	keep_order();
 	LLVMInitializeBPFTargetInfo();
 	LLVMInitializeBPFTarget();
 	LLVMInitializeBPFTargetMC();
