@@ -50,11 +50,23 @@ struct amon_feeder {
 	struct bpf_object *object;
 	bool uses[AMON_HOOK_COUNT];
 	bool first[AMON_HOOK_COUNT]; /* of a section */
-	struct amon_feed *feed;      /* mapped, shared with the kernel */
+	bool ordered;           /* a section has several hooks: they are run in turns, or it would see another order */
+	uint32_t direction;     /* where they are: of all packets in the batch */
+	struct amon_feed *feed; /* mapped, shared with the kernel */
 	size_t mapped;
 	uint64_t used; /* bytes of the batch */
 	struct queue queues[AMON_HOOK_COUNT];
 };
+
+/** Where packets are remembered, or are rows themselves. */
+static bool order_tells(const struct amon_export_section *section)
+{
+	bool tells = section->memory_count;
+
+	for (uint32_t i = 0; i < section->table_count; i++)
+		tells |= section->tables[i].events;
+	return tells;
+}
 
 static int find_hooks_of(struct amon_feeder *feeder, const struct amon_loaded *loaded,
                          const struct amon_export_section *section, struct amon_failure *failure)
@@ -67,6 +79,7 @@ static int find_hooks_of(struct amon_feeder *feeder, const struct amon_loaded *l
 		feeder->uses[kind] = true;
 		feeder->first[kind] |= i == 0;
 	}
+	feeder->ordered |= section->hook_count > 1 && order_tells(section);
 	return 0;
 }
 
@@ -230,6 +243,9 @@ bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame,
 
 	if (feeder->used >= AMON_FEED_BATCH)
 		return false;
+	if (feeder->ordered && feeder->used && frame->direction != feeder->direction)
+		return false;
+	feeder->direction = frame->direction;
 	packet->frame = (struct amon_feed_frame){ frame->time, frame->length, captured, frame->direction };
 	memcpy(packet->bytes, bytes, captured);
 	enqueue(feeder, packet);

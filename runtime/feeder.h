@@ -7,8 +7,9 @@
 /**
  * Packets into a loaded probe, by the thousand: they gather in memory that the feeder's programs see, and one test run
  * for each hook in use runs all that go through it (bpf/feed.bpf.c): a packet whose direction is known goes through the
- * hooks of that direction, another through those that are the first of a section. A signal breaks a test run between
- * two packets; it is taken up again there, and the counts are compared at the end.
+ * hooks of that direction, another through those that are the first of a section. A section that remembers packets
+ * sees them in the order in which they were added. A signal breaks a test run between two packets; it is taken up again
+ * there, and the counts are compared at the end.
  */
 struct amon_feeder;
 
@@ -19,8 +20,7 @@ static inline void amon_feeder_cleanup(struct amon_feeder **feeder)
 	amon_feeder_close(*feeder);
 }
 
-/** Takes a packet into the batch (bytes behind AMON_REPLAY_FRAME are left out). False: the batch is full, run it first.
- */
+/** Takes a packet into the batch (bytes behind AMON_REPLAY_FRAME are left out). False: run the batch first. */
 bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame, const uint8_t *bytes);
 
 /** Runs the batch through the hooks and empties it. 0, or -errno of the kernel. */

@@ -531,9 +531,6 @@ static void test_memory(void **state)
 	long before;
 
 	(void)state;
-#ifdef __SANITIZE_ADDRESS__
-	skip(); /* it keeps freed memory */
-#endif
 	run_threads(1, 10);
 	before = resident_kib();
 	run_threads(1, 50);

@@ -116,9 +116,6 @@ static void check(const struct amon_format *format, void (*form)(struct amon_exp
 {
 	long few, many;
 
-#ifdef __SANITIZE_ADDRESS__
-	skip(); /* it keeps what was freed */
-#endif
 	few = growth(format, form, FEW);
 	many = growth(format, form, MANY);
 	print_message("%s: %ld KiB of few rows, %ld KiB of many\n", format->name, few, many);
