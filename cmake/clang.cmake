@@ -1,6 +1,8 @@
 # The module amon-clang.so. Linked with LLVM's archives where they are installed (libclang-19-dev and llvm-19-dev have
 # them): it then needs no LLVM where it runs, opens in a third of the time and compiles faster. Else with the shared
 # libraries, which are then needed at run time (libclang-cpp19, libllvm19).
+enable_language(CXX)
+set(CMAKE_CXX_STANDARD 17)
 find_package(LLVM 19.1 REQUIRED CONFIG PATHS /usr/lib/llvm-19)
 find_program(AMON_LLVM_CONFIG NAMES llvm-config llvm-config-19 HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH)
 find_library(AMON_ZSTD NAMES zstd libzstd.so.1)

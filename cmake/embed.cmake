@@ -23,7 +23,7 @@ function(amon_embed_bpf variable)
     add_custom_command(
       OUTPUT ${object}
       COMMAND ${AMON_BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I${CMAKE_SOURCE_DIR}
-              -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source} -o ${object} -MD -MF ${object}.d
+              -I${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -c ${source} -o ${object} -MD -MF ${object}.d
       DEPENDS ${source} DEPFILE ${object}.d
       VERBATIM)
     file(WRITE ${assembly}.in ".section .rodata\n.balign 16\n.globl amon_bpf_${name}, amon_bpf_${name}_end\namon_bpf_${name}:\n.incbin \"${object}\"\namon_bpf_${name}_end:\n.section .note.GNU-stack,\"\",%progbits\n")
