@@ -103,8 +103,8 @@ for suite in "${suites[@]}"; do
 			head -5 "$work/diff"
 		fi
 	done < <(sed -n 's/^=== //p' "$work/here")
-	# arm64's are all there
-	[ "$arch" = arm64 ] || check "CPUs that are possible and there" [ "$(one_of "$work/$suite" cpus | xargs)" = "0-7 0-1" ]
+	# elsewhere the kernel counts those that are there
+	[ "$suite" = bookworm ] && check "CPUs that are possible and there" [ "$(one_of "$work/$suite" cpus | xargs)" = "0-7 0-1" ]
 	check "windows add up" [ "$(one_of "$work/$suite" pings | grep -o '"requests":[0-9]*' | awk -F: '{n += $2} END {print n + 0}')" = 200 ]
 	[ "$arch" = arm64 ] && continue
 	for test in test_windows test_reader; do
