@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
+/*
+ * In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. 2: all but
+ * the time, so that what the clock costs is measured, too.
+ */
 const volatile __u32 amon_replay;
 volatile struct {
 	__u64 time;

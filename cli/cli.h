@@ -29,6 +29,7 @@ struct options {
 	enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color;
 	bool quiet, verbose, dry_run;
 	bool follow, source; /* read, show */
+	bool measure;        /* explain */
 };
 
 /* Both texts that an object was made of; compiler/lines.h leads from one to the other. */
@@ -55,6 +56,14 @@ int compile_emit(struct compilation *compilation, const struct options *options,
 int compile_object(struct compilation *compilation, const struct options *options, const char *spec);
 /** The same of an object that was built; takes it (malloc). `name` is whose it is, for complaints. */
 int compilation_of_object(struct compilation *compilation, void *object, size_t size, const char *name);
+/** Its C to an object, which has no export table: for what does not leave this process. */
+int compile_c(struct compilation *compilation);
+/**
+ * The spec of another compilation, which must outlive this one, without one of its features (compiler/features.h);
+ * as compile_c().
+ */
+int compile_without(struct compilation *compilation, const struct options *options, const struct compilation *whole,
+                    uint32_t feature);
 /** To standard error; only errors under -q. */
 void print_diagnostics(const struct compilation *compilation, const struct options *options);
 void compilation_free(struct compilation *compilation);
@@ -73,6 +82,8 @@ int command_check(struct options *options);
 int command_emit(struct options *options);
 int command_build(struct options *options);
 int command_explain(struct options *options);
+/** explain --measure; `trace` is NULL for made traffic. */
+int explain_measured(const struct options *options, const struct compilation *c, const char *trace, bool json);
 int command_fields(struct options *options);
 int command_replay(struct options *options);
 int command_run(struct options *options);

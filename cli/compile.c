@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compiler/features.h"
 #include "compiler/syntax.h"
 #include "runtime/frontend.h"
 #include "runtime/object.h"
@@ -111,10 +112,18 @@ int compilation_of_object(struct compilation *c, void *object, size_t size, cons
 	return open_object(c, name);
 }
 
-int compile_check(struct compilation *c, const struct options *options, const char *spec)
+/* Its text to a checked probe; NULL, and the diagnostics say why. */
+static struct amon_probe *check_source(struct compilation *c, const struct options *options)
 {
 	struct amon_check_options check = { options->defines, options->define_count };
-	struct amon_file *file;
+	struct amon_file *file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics)
+	                                             : amon_parse(c->arena, c->source, &c->diagnostics);
+
+	return amon_check(c->arena, file, &check, &c->diagnostics);
+}
+
+int compile_check(struct compilation *c, const struct options *options, const char *spec)
+{
 	int status;
 
 	memset(c, 0, sizeof(*c));
@@ -128,9 +137,7 @@ int compile_check(struct compilation *c, const struct options *options, const ch
 			return complain(EXIT_USAGE, "%s is a built object: -D sets params of specs only", spec);
 		return open_object(c, spec);
 	}
-	file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics)
-	                           : amon_parse(c->arena, c->source, &c->diagnostics);
-	c->probe = amon_check(c->arena, file, &check, &c->diagnostics);
+	c->probe = check_source(c, options);
 	if (c->probe && all_defines_used(options))
 		c->plan = amon_plan(c->arena, c->probe, &c->diagnostics);
 	return c->plan ? EXIT_DONE : EXIT_SPEC;
@@ -142,16 +149,20 @@ void print_diagnostics(const struct compilation *c, const struct options *option
 		amon_diagnostics_print(&c->diagnostics, stderr, use_color(options, stderr));
 }
 
+static void emit(struct compilation *c)
+{
+	c->exports = amon_plan_exports(c->plan);
+	c->c = amon_emit(c->plan, &c->lines);
+}
+
 int compile_emit(struct compilation *c, const struct options *options, const char *spec)
 {
 	int status = compile_check(c, options, spec);
 
 	print_diagnostics(c, options);
-	if (status || !c->plan)
-		return status;
-	c->exports = amon_plan_exports(c->plan);
-	c->c = amon_emit(c->plan, &c->lines);
-	return EXIT_DONE;
+	if (!status && c->plan)
+		emit(c);
+	return status;
 }
 
 /* What clang says of generated C is a fault of amon's, and told as such. */
@@ -192,25 +203,50 @@ static int add_sections(struct compilation *c)
 	return EXIT_DONE;
 }
 
-int compile_object(struct compilation *c, const struct options *options, const char *spec)
+int compile_c(struct compilation *c)
 {
 	struct amon_frontend_result result = { 0 };
-	int status = compile_emit(c, options, spec), error;
+	int status = EXIT_DONE, error = amon_frontend_compile(amon_arena_printf(c->arena, "%s.bpf.c", c->probe->name),
+	                                                      c->c, strlen(c->c), &result);
 
-	if (status || c->object)
-		return status;
-	error = amon_frontend_compile(amon_arena_printf(c->arena, "%s.bpf.c", c->probe->name), c->c, strlen(c->c),
-	                              &result);
 	if (error) {
 		status = report_frontend(c, &result, error);
 	} else {
+		free(c->object);
 		c->object = result.object;
 		c->object_size = result.object_size;
 		result.object = NULL;
-		status = add_sections(c);
 	}
 	amon_frontend_result_free(&result);
 	return status;
+}
+
+int compile_object(struct compilation *c, const struct options *options, const char *spec)
+{
+	int status = compile_emit(c, options, spec);
+
+	if (status || c->object)
+		return status;
+	status = compile_c(c);
+	return status ? status : add_sections(c);
+}
+
+int compile_without(struct compilation *c, const struct options *options, const struct compilation *whole,
+                    uint32_t feature)
+{
+	memset(c, 0, sizeof(*c));
+	c->arena = amon_arena_new();
+	amon_diagnostics_init(&c->diagnostics, c->arena);
+	c->source = whole->source;
+	c->probe = check_source(c, options);
+	if (c->probe) {
+		amon_feature_leave_out(c->arena, c->probe, feature);
+		c->plan = amon_plan(c->arena, c->probe, &c->diagnostics);
+	}
+	if (!c->plan)
+		return complain(EXIT_SPEC, "%s: what is left without a feature is no spec", c->source->name);
+	emit(c);
+	return compile_c(c);
 }
 
 void compilation_free(struct compilation *c)

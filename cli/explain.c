@@ -293,6 +293,20 @@ static int explain_schema(const struct options *options, const char *spec, const
 	return status;
 }
 
+/* `--measure` takes a capture behind the spec. */
+static const char *explained_spec(struct options *options)
+{
+	const char *spec;
+
+	if (!options->measure)
+		return only_spec(options, "explain");
+	spec = take_spec(options);
+	if (spec && options->argument_count <= 1)
+		return spec;
+	complain(0, "write amonc explain --measure SPEC [TRACE]");
+	return NULL;
+}
+
 static int explain(struct explanation *explanation, bool json)
 {
 	const struct compilation *c = explanation->c;
@@ -309,7 +323,7 @@ static int explain(struct explanation *explanation, bool json)
 
 int command_explain(struct options *options)
 {
-	const char *spec = only_spec(options, "explain");
+	const char *spec = explained_spec(options);
 	const struct amon_schema_language *language = find_language(options->format);
 	struct compilation c;
 	struct explanation explanation = { options, &c, (uint32_t)libbpf_num_possible_cpus(), { NULL }, false };
@@ -317,10 +331,14 @@ int command_explain(struct options *options)
 
 	if (!spec || json < 0)
 		return EXIT_USAGE;
+	if (language && options->measure)
+		return complain(EXIT_USAGE, "--measure writes text or json, no schema");
 	if (language)
 		return explain_schema(options, spec, language);
 	status = compile_object(&c, options, spec);
-	if (!status)
+	if (!status && options->measure)
+		status = explain_measured(options, &c, options->arguments[0], json);
+	else if (!status)
 		status = explain(&explanation, json);
 	compilation_free(&c);
 	return status;

@@ -18,7 +18,7 @@ static const struct command {
 	{ "check", "SPEC...", "diagnose specs", "eDf", command_check },
 	{ "emit", "SPEC", "the C, self-contained, for audit", "eDo", command_emit },
 	{ "build", "SPEC", "the object, with its export table inside", "eDo", command_build },
-	{ "explain", "SPEC", "what it parses, its maps and bytes, what it exports", "eDf", command_explain },
+	{ "explain", "SPEC [TRACE]", "what it parses, its maps and bytes, what it exports", "eDfm", command_explain },
 	{ "fields", "[PATTERN]", "fields, protocols and aggregations", "f", command_fields },
 	{ "replay", "SPEC TRACE", "run the kernel program over a capture", "eDfolt", command_replay },
 	{ "run", "SPEC -i IFACE", "attach, print each interval, detach at the end", "eDfoinct", command_run },
@@ -32,7 +32,7 @@ static const struct command {
 };
 
 /* Flags without a letter. */
-enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL, FLAG_FOLLOW, FLAG_SOURCE, FLAG_TARGET };
+enum { FLAG_COLOR = 1, FLAG_COUNT, FLAG_INTERVAL, FLAG_LOCAL, FLAG_FOLLOW, FLAG_SOURCE, FLAG_TARGET, FLAG_MEASURE };
 
 static const struct flag {
 	int key;
@@ -48,6 +48,7 @@ static const struct flag {
 	{ FLAG_SOURCE, 's', "source", NULL, "show: the C" },
 	{ 'n', 'n', "dry-run", NULL, "run, deploy, replace: all but attaching" },
 	{ FLAG_LOCAL, 'l', "local", "PREFIX", "replay: packets from there go out, all others come in" },
+	{ FLAG_MEASURE, 'm', "measure", NULL, "explain: what each feature costs here, over TRACE or made traffic" },
 	{ 'f', 'f', "format", "FORMAT", "how to print it; a table on a terminal, JSON elsewhere" },
 	{ 'o', 'o', "output", "FILE", "write there, csv: to DIR/, instead of to standard output; build: to PROBE.o" },
 	{ FLAG_TARGET, 't', "target", "LIST", "do without, as on other kernels: no-batch, no-native-xdp, no-tcx" },
@@ -211,6 +212,9 @@ static int read_flag(struct parsed *parsed, int key, char *argument)
 		return read_target(argument);
 	case FLAG_FOLLOW:
 		options->follow = true;
+		return EXIT_DONE;
+	case FLAG_MEASURE:
+		options->measure = true;
 		return EXIT_DONE;
 	case FLAG_SOURCE:
 		options->source = true;

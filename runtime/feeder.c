@@ -30,13 +30,13 @@ extern const uint8_t amon_bpf_feed[], amon_bpf_feed_end[];
 
 /** The feeder on each hook. */
 static const struct {
-	const char *program, *slot;
+	const char *program, *slot, *empty;
 	uint32_t size; /* of the frame that a test run is given; an skb takes no more than a page, and grows there */
 	bool repeats;
 } hooks[AMON_HOOK_COUNT] = {
-	[AMON_HOOK_XDP] = { "feed_xdp", "slot_xdp", AMON_REPLAY_FRAME, false },
-	[AMON_HOOK_TC_INGRESS] = { "feed_tc_ingress", "slot_tc_ingress", 64, true },
-	[AMON_HOOK_TC_EGRESS] = { "feed_tc_egress", "slot_tc_egress", 64, true },
+	[AMON_HOOK_XDP] = { "feed_xdp", "slot_xdp", "empty_xdp", AMON_REPLAY_FRAME, false },
+	[AMON_HOOK_TC_INGRESS] = { "feed_tc_ingress", "slot_tc_ingress", "empty_tc", 64, true },
+	[AMON_HOOK_TC_EGRESS] = { "feed_tc_egress", "slot_tc_egress", "empty_tc", 64, true },
 };
 
 /** The packets of the batch that go through a hook. */
@@ -54,7 +54,9 @@ struct amon_feeder {
 	uint32_t direction;     /* where they are: of all packets in the batch */
 	struct amon_feed *feed; /* mapped, shared with the kernel */
 	size_t mapped;
-	uint64_t used; /* bytes of the batch */
+	uint64_t used;                 /* bytes of the batch */
+	uint64_t spent;                /* nanoseconds of test runs */
+	int programs[AMON_HOOK_COUNT]; /* the probe's, borrowed */
 	struct queue queues[AMON_HOOK_COUNT];
 };
 
@@ -142,21 +144,22 @@ static int load(struct amon_feeder *feeder, const struct amon_loaded *loaded, st
 	return error;
 }
 
-static int program_of(const struct amon_feeder *feeder, enum amon_hook_kind kind)
+static int program_named(const struct amon_feeder *feeder, const char *name)
 {
-	return bpf_program__fd(bpf_object__find_program_by_name(feeder->object, hooks[kind].program));
+	return bpf_program__fd(bpf_object__find_program_by_name(feeder->object, name));
 }
 
-static int fill_slots(const struct amon_feeder *feeder, const struct amon_loaded *loaded)
+int amon_feeder_set_empty(struct amon_feeder *feeder, bool empty)
 {
 	int error = 0;
 
 	for (int i = 0; i < AMON_HOOK_COUNT && !error; i++) {
 		const struct bpf_map *slot = bpf_object__find_map_by_name(feeder->object, hooks[i].slot);
+		int program = empty ? program_named(feeder, hooks[i].empty) : feeder->programs[i];
 		uint32_t key = 0;
 
 		if (feeder->uses[i])
-			error = bpf_map_update_elem(bpf_map__fd(slot), &key, &loaded->clones[0].programs[i], BPF_ANY);
+			error = bpf_map_update_elem(bpf_map__fd(slot), &key, &program, BPF_ANY);
 	}
 	return error;
 }
@@ -190,12 +193,13 @@ int amon_feeder_open(const struct amon_loaded *loaded, struct amon_feeder **resu
 	if (!feeder)
 		return -ENOMEM;
 	empty(feeder);
+	memcpy(feeder->programs, loaded->clones[0].programs, sizeof(feeder->programs));
 	error = find_hooks(feeder, loaded, failure);
 	if (error)
 		return error;
 	error = load(feeder, loaded, failure);
 	if (!error)
-		error = fill_slots(feeder, loaded);
+		error = amon_feeder_set_empty(feeder, false);
 	if (!error)
 		error = map_feed(feeder);
 	if (error)
@@ -254,13 +258,16 @@ bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame,
 }
 
 /** Runs some of what is left of the queue: all of it where test runs repeat, unless a signal comes (-EINTR). */
-static int test_run(const struct amon_feeder *feeder, enum amon_hook_kind kind)
+static int test_run(struct amon_feeder *feeder, enum amon_hook_kind kind)
 {
 	static const uint8_t blank[AMON_REPLAY_FRAME];
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = blank, .data_size_in = hooks[kind].size,
 	            .repeat = hooks[kind].repeats ? feeder->queues[kind].count - feeder->feed->run : 1);
 
-	return bpf_prog_test_run_opts(program_of(feeder, kind), &options);
+	int error = bpf_prog_test_run_opts(program_named(feeder, hooks[kind].program), &options);
+
+	feeder->spent += (uint64_t)options.duration * (uint64_t)options.repeat;
+	return error;
 }
 
 static int run_hook(struct amon_feeder *feeder, enum amon_hook_kind kind, struct amon_failure *failure)
@@ -291,4 +298,9 @@ int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure)
 		error = run_hook(feeder, i, failure);
 	empty(feeder);
 	return error;
+}
+
+uint64_t amon_feeder_spent(const struct amon_feeder *feeder)
+{
+	return feeder->spent;
 }

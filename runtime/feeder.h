@@ -26,4 +26,9 @@ bool amon_feeder_add(struct amon_feeder *feeder, const struct amon_frame *frame,
 /** Runs the batch through the hooks and empties it. 0, or -errno of the kernel. */
 int amon_feeder_run(struct amon_feeder *feeder, struct amon_failure *failure);
 
+/** Nanoseconds that test runs have taken so far, what the feeder does for each packet included. */
+uint64_t amon_feeder_spent(const struct amon_feeder *feeder);
+/** From here on packets go through an empty program instead of the probe, or no longer. 0 or -errno. */
+int amon_feeder_set_empty(struct amon_feeder *feeder, bool empty);
+
 #endif

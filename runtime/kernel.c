@@ -157,6 +157,29 @@ uint32_t amon_kernel_verified_instructions(int program)
 	return bpf_obj_get_info_by_fd(program, &info, &size) ? 0 : info.verified_insns;
 }
 
+uint32_t amon_kernel_instructions(int program)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(program, &info, &size) ? 0 : info.xlated_prog_len / 8;
+}
+
+int amon_kernel_on_first_cpu(int (*run)(void *data), void *data)
+{
+	cpu_set_t before, one;
+	bool pinned = sched_getaffinity(0, sizeof(before), &before) == 0;
+	int result;
+
+	CPU_ZERO(&one);
+	CPU_SET(amon_kernel_first_cpu(), &one);
+	pinned = pinned && sched_setaffinity(0, sizeof(one), &one) == 0;
+	result = run(data);
+	if (pinned)
+		sched_setaffinity(0, sizeof(before), &before);
+	return result;
+}
+
 /* A map of maps is updated for programs that must not see the old map any more when the call returns. */
 int amon_kernel_grace_period(void)
 {

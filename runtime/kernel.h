@@ -41,6 +41,10 @@ uint32_t amon_kernel_verified_instructions(int program);
 int amon_kernel_grace_period(void);
 /** The first CPU that this process may run on. */
 int amon_kernel_first_cpu(void);
+/** Calls `run` on that CPU alone, so that what packets leave there is in the order in which they ran; its result. */
+int amon_kernel_on_first_cpu(int (*run)(void *data), void *data);
+/** Instructions of a program that is loaded, its functions' included; 0 where the kernel does not tell. */
+uint32_t amon_kernel_instructions(int program);
 /** A number for this process's network namespace that no other has or will have; 0 where the kernel does not tell. */
 uint64_t amon_kernel_netns(void);
 /** Mounts bpffs at /sys/fs/bpf where it is not mounted. 0 or -errno. */

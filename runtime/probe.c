@@ -90,7 +90,7 @@ static void set_constant(struct bpf_object *object, const char *name, uint32_t v
 static void set_constants(const struct amon_loaded *loaded, const struct amon_clone *clone,
                           const struct amon_choice *choice)
 {
-	set_constant(clone->object, "amon_replay", loaded->replay);
+	set_constant(clone->object, "amon_replay", loaded->replay + loaded->measured);
 	set_constant(clone->object, "amon_ingress_tc", loaded->ingress_tc);
 	set_constant(clone->object, "amon_xdp_mode", choice->xdp_generic ? 2 : 1);
 	set_constant(clone->object, "amon_frame_max", choice->frame_max);
@@ -331,7 +331,7 @@ static int prepare_clone(const struct amon_loaded *loaded, const void *object, s
 		return error;
 	set_constants(loaded, clone, &options->choice);
 	set_seed(loaded, clone);
-	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay);
+	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay && !loaded->measured);
 	if (error)
 		return not_a_probe(failure, "tables without shape", "");
 	error = loaded->replay ? widen_rings(loaded) : 0;
@@ -460,6 +460,7 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 		return amon_fail(failure, -ENOMEM, "out of memory");
 	loaded->exports = exports;
 	loaded->replay = options->replay;
+	loaded->measured = options->measured;
 	loaded->ingress_tc = options->choice.ingress_tc;
 	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
 		memset(loaded->clones[clone].programs, 0xff, sizeof(loaded->clones[clone].programs));

@@ -21,7 +21,8 @@ struct amon_reader;
  *   programs   named in the export table; SEC("xdp.frags") and SEC("tc")
  *   maps       named in the export table; some are to be doubled: each clone has its own
  *   constants  in .rodata (found by name in the object's BTF, absent where not needed):
- *              amon_replay     1: time, lengths and direction come from amon_frame, not from the hook
+ *              amon_replay     1: time, lengths and direction come from amon_frame, not from the hook; 2: all but the
+ *                              time
  *              amon_ingress_tc 1: sections that say `ingress` alone are counted at TC, 0: at XDP
  *              amon_xdp_mode   1 native, 2 generic
  *              amon_frame_max  longer frames are told as `oversized` in the ledger; 0: none are
@@ -47,6 +48,7 @@ struct amon_clone {
 struct amon_loaded {
 	const struct amon_exports *exports; /* borrowed */
 	bool replay, ingress_tc;
+	bool measured; /* a replay by the machine's clock, into maps as an interface's */
 	struct amon_clone clones[AMON_CLONES];
 	uint32_t clone_count; /* 1 where there is nothing to double, and in a replay */
 	struct amon_reader *reader;
@@ -61,6 +63,7 @@ struct amon_choice {
 
 struct amon_load_options {
 	bool replay;
+	bool measured;  /* with `replay`: the clock is read and rows lie as on an interface, so that times are true */
 	bool announces; /* windows will be short, whatever the export table says */
 	const struct amon_reader
 	        *replaces; /* a probe that runs, whose place is taken: its control is shared. NULL: none */

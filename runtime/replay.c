@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <sched.h>
 #include <sys/param.h>
 
 #include "capture.h"
@@ -136,8 +135,9 @@ static int add(struct replay *replay, const struct amon_capture_packet *packet)
 	return error;
 }
 
-static int run(struct replay *replay)
+static int run(void *data)
 {
+	struct replay *replay = data;
 	struct amon_capture_packet packet;
 	int end, error = 0;
 
@@ -153,25 +153,6 @@ static int run(struct replay *replay)
 	return error ? error : end;
 }
 
-/**
- * Runs on one CPU: what a packet finds of the packets before it, and how equal times merge, is then the same in every
- * replay.
- */
-static int run_on_one_cpu(struct replay *replay)
-{
-	cpu_set_t before, one;
-	bool pinned = sched_getaffinity(0, sizeof(before), &before) == 0;
-	int error;
-
-	CPU_ZERO(&one);
-	CPU_SET(amon_kernel_first_cpu(), &one);
-	pinned = pinned && sched_setaffinity(0, sizeof(one), &one) == 0;
-	error = run(replay);
-	if (pinned)
-		sched_setaffinity(0, sizeof(before), &before);
-	return error;
-}
-
 int amon_replay(struct amon_loaded *loaded, const char *path, const struct amon_replay_options *options,
                 struct amon_failure *failure)
 {
@@ -183,10 +164,11 @@ int amon_replay(struct amon_loaded *loaded, const char *path, const struct amon_
 		error = amon_feeder_open(loaded, &feeder, failure);
 	if (error)
 		return error;
-	return run_on_one_cpu(&(struct replay){ .loaded = loaded,
-	                                        .options = options,
-	                                        .failure = failure,
-	                                        .capture = capture,
-	                                        .feeder = feeder,
-	                                        .window = { .sequence = 1 } });
+	/* what a packet finds of those before it, and how equal times merge, is then the same in every replay */
+	return amon_kernel_on_first_cpu(run, &(struct replay){ .loaded = loaded,
+	                                                       .options = options,
+	                                                       .failure = failure,
+	                                                       .capture = capture,
+	                                                       .feeder = feeder,
+	                                                       .window = { .sequence = 1 } });
 }

@@ -130,4 +130,17 @@ int feed_tc_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
+/* In the probe's place, where its cost is to be measured. */
+SEC("xdp.frags")
+int empty_xdp(struct xdp_md *xdp __attribute__((unused)))
+{
+	return XDP_PASS;
+}
+
+SEC("tc")
+int empty_tc(struct __sk_buff *skb __attribute__((unused)))
+{
+	return TC_ACT_UNSPEC;
+}
+
 char license_text[] SEC("license") = "Dual BSD/GPL";

@@ -664,6 +664,104 @@ def explained():
         same("in the text", "the verifier processed" in text, True)
 
 
+MEASURED = """probe m {
+    ingress {
+        metric packets = count();
+        table flows by flow { metric packets = count(); metric bytes = sum(net.len) where tcp; derive mean = bytes / packets; }
+        table rare by vlan.id { metric packets = count(); }
+    }
+}
+"""
+
+
+def measured(*arguments, **more):
+    return wants(amonc("explain", "--measure", *arguments), DONE, **more)
+
+
+@test
+def measured_features():
+    """Every feature stands once, tables with their metrics behind them; what is no single one's is shared, so that all adds up."""
+    need(BPF, "BPF")
+    root = json.loads(measured("-f", "json", write("m.amon", MEASURED)).out)
+    same("members", list(root), ["probe", "packets", "all", "features", "shared", "without"])
+    same("packets", root["packets"], {"count": 4096, "capture": None})
+    named = lambda feature: (feature["kind"], feature["table"], feature["metric"])
+    features = {named(feature): feature for feature in root["features"]}
+    same("features", sorted(features, key=str), sorted([("metric", None, "packets"), ("table", "flows", None), ("metric", "flows", "packets"),
+                                                       ("metric", "flows", "bytes"), ("table", "rare", None)], key=str))
+    outer = [feature for feature in root["features"] if not (feature["table"] and feature["metric"])]
+    for cost in (lambda f: f["instructions"], lambda f: f["bytes"], lambda f: f["lookups"], lambda f: f["nanoseconds"]["median"]):
+        left = cost(root["all"]) - sum(map(cost, outer)) - cost(root["shared"]) - cost(root["without"])
+        same("it adds up", abs(left) < 1e-9, True)
+    costs = [feature["nanoseconds"]["median"] for feature in outer]
+    same("the dearest first", costs, sorted(costs, reverse=True))
+    order = list(map(named, root["features"]))
+    same("metrics of a table", {order[order.index(("table", "flows", None)) + place] for place in (1, 2)}, {("metric", "flows", "packets"), ("metric", "flows", "bytes")})
+    for feature in root["features"]:
+        same("spread", feature["nanoseconds"]["low"] <= feature["nanoseconds"]["median"] <= feature["nanoseconds"]["high"], True)
+    table, metric = features["table", "flows", None], features["metric", None, "packets"]
+    # a flow's key of 48 bytes, a record of 16 and four counters of the ledger, of which none is for keys that are absent outside IP
+    same("bytes", (metric["bytes"], features["metric", "flows", "bytes"]["bytes"]), (8, 8))
+    same("a table's row", table["bytes"] >= 40 + 16, True)
+    same("instructions", table["instructions"] > 10 * max(metric["instructions"], 1), True)
+    same("look-ups", (metric["lookups"], 0.5 < table["lookups"] <= 1, root["without"]["lookups"]), (0, True, 1))
+
+
+@test
+def measured_text():
+    need(BPF, "BPF")
+    text = measured("-e", "metric odd = count() where tcp; table t by ip.src { metric n = count(); metric b = sum(net.len); }", capture("basic"))
+    lines = [line.split()[:2] for line in text.out.splitlines()[5:]]
+    same("head", text.out.splitlines()[:2], ["probe       command_line", "packets     30, basic.pcap"])
+    same("lines", sorted(lines), sorted([["all", lines[0][1]], ["metric", "odd"], ["table", "t"], ["metric", "n"], ["metric", "b"], ["its", "row"],
+                                         ["shared", "by"], ["without", "any"]]))
+    same("nothing said", text.err, "")
+
+
+@test
+def measured_of_one():
+    """A spec with one feature: without it, there is nothing."""
+    need(BPF, "BPF")
+    root = json.loads(measured("-f", "json", "-e", "table t by ip.src { metric n = count(); }", capture("basic")).out)
+    same("features", [feature["kind"] for feature in root["features"]], ["table"])
+    same("shared", [root["shared"][name] for name in ("instructions", "bytes", "lookups")], [0, 0, 0])
+
+
+@test
+def measured_unreached():
+    """Where a capture has nothing for a section or a table, that is said; -q says nothing."""
+    need(BPF, "BPF")
+    spec = write("rare.amon", "probe p { ingress { metric n = count(); table t by ip.src where ip.ttl == 77 { metric n = count(); } } }")
+    warning = "amonc: warning: no packet comes to t: what it costs then is not measured"
+    same("warning", amonc("explain", "--measure", spec, capture("basic")).err, warning + "\n")
+    same("made traffic", amonc("explain", "--measure", spec).err, "")
+    same("-q", amonc("explain", "-q", "--measure", spec, capture("basic")).err, "")
+
+
+@tests([
+    ("no spec", ["explain", "--measure"], USAGE, "explain --measure SPEC [TRACE]"),
+    ("two captures", ["explain", "--measure", "p.amon", "a", "b"], USAGE, "explain --measure SPEC [TRACE]"),
+    ("a capture for explain", ["explain", "p.amon", "a"], USAGE, "`a`"),
+    ("a schema", ["explain", "--measure", "-f", "xsd", "p.amon"], USAGE, "no schema"),
+    ("another command", ["check", "--measure", "p.amon"], USAGE, "check takes no --measure"),
+    ("an object", ["explain", "--measure", "built.o"], USAGE, "a built object cannot be taken apart"),
+    ("a spec that is wrong", ["explain", "--measure", "-e", "metric a = cuont();"], SPEC, "cuont"),
+    ("no capture", ["explain", "--measure", "p.amon", "none.pcap"], FAILED, "none.pcap"),
+    ("no packet", ["explain", "--measure", "p.amon", "empty.pcap"], FAILED, "empty.pcap: it holds no packet"),
+    ("not a capture", ["explain", "--measure", "p.amon", "p.amon"], FAILED, "p.amon"),
+])
+def not_measured(arguments, status, *words):
+    write("p.amon", PROBE), built(), write("empty.pcap", pcap([]))
+    same("output", wants(amonc(*arguments), status, *words).out, "")
+
+
+@test
+def measured_by_nobody():
+    need(ROOT, "root")
+    with for_nobody() as (program, _):
+        wants(nobody("explain", "--measure", "-e", COUNT, program=program), REFUSED, "CAP_BPF")
+
+
 # --- output that does not arrive --------------------------------------------------------------------------------------
 
 WRITERS = [

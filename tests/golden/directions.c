@@ -42,7 +42,10 @@ static long (*bpf_map_update_elem)(void *map, const void *key, const void *value
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size) = (void *)26;
 
-/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
+/*
+ * In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. 2: all but
+ * the time, so that what the clock costs is measured, too.
+ */
 const volatile __u32 amon_replay;
 volatile struct {
 	__u64 time;

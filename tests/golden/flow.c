@@ -37,7 +37,10 @@ static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
 static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
 
-/* In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. */
+/*
+ * In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. 2: all but
+ * the time, so that what the clock costs is measured, too.
+ */
 const volatile __u32 amon_replay;
 volatile struct {
 	__u64 time;
