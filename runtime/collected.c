@@ -345,7 +345,8 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 static bool in_shared_part(const struct amon_export_section *section, uint32_t offset)
 {
 	for (uint32_t i = 0; i < section->part_count; i++)
-		if (!section->parts[i].twice && offset - section->parts[i].offset < section->parts[i].size)
+		if (!section->parts[i].twice && !section->parts[i].user &&
+		    offset - section->parts[i].offset < section->parts[i].size)
 			return true;
 	return false;
 }
