@@ -130,9 +130,47 @@ const struct amon_aggregation amon_aggregation_previous = {
 	.help = "x in the previous packet",
 };
 
+const struct amon_aggregation amon_aggregation_value = {
+	.name = "value",
+	.parts = AMON_PART_VALUE | AMON_PART_HAS,
+	.merge = AMON_MERGE_STAY,
+	.finish = AMON_FINISH_VALUE,
+	.kind = AMON_GAUGE,
+	.takes_argument = true,
+	.takes_address = true,
+	.alone = true,
+	.help = "What is in a map",
+};
+
+const struct amon_aggregation amon_aggregation_least = {
+	.name = "least",
+	.parts = AMON_PART_VALUE | AMON_PART_HAS,
+	.merge = AMON_MERGE_LEAST,
+	.finish = AMON_FINISH_VALUE,
+	.kind = AMON_GAUGE,
+	.takes_argument = true,
+	.help = "Smallest x, without a sign",
+};
+
+const struct amon_aggregation amon_aggregation_most = {
+	.name = "most",
+	.parts = AMON_PART_VALUE | AMON_PART_HAS,
+	.merge = AMON_MERGE_MOST,
+	.finish = AMON_FINISH_VALUE,
+	.kind = AMON_GAUGE,
+	.takes_argument = true,
+	.help = "Largest x, without a sign",
+};
+
 const struct amon_aggregation *amon_aggregation_exported(const char *name)
 {
-	return strcmp(name, amon_aggregation_fold.name) ? amon_aggregation_find(name) : &amon_aggregation_fold;
+	static const struct amon_aggregation *const unspoken[] = { &amon_aggregation_fold, &amon_aggregation_value,
+		                                                   &amon_aggregation_least, &amon_aggregation_most };
+
+	for (size_t i = 0; i < sizeof(unspoken) / sizeof(*unspoken); i++)
+		if (!strcmp(name, unspoken[i]->name))
+			return unspoken[i];
+	return amon_aggregation_find(name);
 }
 
 uint32_t amon_value_size(enum amon_base base)
@@ -335,6 +373,10 @@ static bool replaces(enum amon_merge merge, const struct amon_layout *layout, co
 		return (int64_t)load(from, layout->value) < (int64_t)load(into, layout->value);
 	case AMON_MERGE_MAX:
 		return (int64_t)load(from, layout->value) > (int64_t)load(into, layout->value);
+	case AMON_MERGE_LEAST:
+		return load(from, layout->value) < load(into, layout->value);
+	case AMON_MERGE_MOST:
+		return load(from, layout->value) > load(into, layout->value);
 	case AMON_MERGE_EARLIER:
 		return time_of(layout, from) < time_of(layout, into);
 	case AMON_MERGE_LATER:

@@ -71,7 +71,10 @@ enum amon_merge {
 	AMON_MERGE_OR,
 	AMON_MERGE_AND,
 	AMON_MERGE_EARLIER,
-	AMON_MERGE_LATER
+	AMON_MERGE_LATER,
+	AMON_MERGE_LEAST, /* without a sign */
+	AMON_MERGE_MOST,
+	AMON_MERGE_STAY, /* what is there stays */
 };
 
 /** OpenMetrics' kinds. */
@@ -105,7 +108,9 @@ const struct amon_aggregation *amon_aggregation_find(const char *name);
 
 /** What no spec can call: a fold, whose `time` numbers its row's packets, and the previous packet of prev(). */
 extern const struct amon_aggregation amon_aggregation_fold, amon_aggregation_previous;
-/** The same for the name in an export table, where a fold is one. */
+/** Of users' maps: a value as it is; the least and the greatest of numbers without a sign. */
+extern const struct amon_aggregation amon_aggregation_value, amon_aggregation_least, amon_aggregation_most;
+/** The same for the name in an export table, where a fold is one, and what users' maps have. */
 const struct amon_aggregation *amon_aggregation_exported(const char *name);
 
 /** Bytes of an address in a record or key: 4, 16, 16 (NET), 6; 8 for all else. */

@@ -19,6 +19,23 @@ struct amon_export_counter {
 	uint32_t offset;
 };
 
+/** How a number lies in a user's map. */
+enum amon_form {
+	AMON_FORM_UNSIGNED,
+	AMON_FORM_SIGNED,
+	AMON_FORM_NETWORK, /* unsigned, its highest byte first: __be16, __be32, __be64 */
+	AMON_FORM_CPU,     /* no bytes: the number of the CPU whose value this row is */
+};
+
+/**
+ * Where a column of a user's map comes from: 1, 2, 4 or 8 bytes of a number, or an address's. Structs and arrays are
+ * told member by member. As rows are read, they become what amon's own maps hold: see struct amon_export_user.
+ */
+struct amon_export_source {
+	uint32_t offset, size; /* in the map's key or value */
+	enum amon_form form;
+};
+
 struct amon_export_column {
 	enum amon_column_kind kind;
 	const char *name; /* as exported */
@@ -33,7 +50,53 @@ struct amon_export_column {
 	struct amon_buckets buckets;
 	struct amon_layout
 	        layout; /* METRIC: in the record. KEY: value, value_size (numbers: 1, 2, 4, 8), version in the key */
-	struct amon_export_value *value; /* DERIVE */
+	struct amon_export_value *value;  /* DERIVE */
+	struct amon_export_source source; /* KEY, METRIC of a user's map */
+};
+
+/** The kinds of maps that can be read, of all that a user's C may have: what it means to read one is in storage.c. */
+enum amon_map_kind {
+	AMON_MAP_ARRAY,
+	AMON_MAP_PERCPU_ARRAY,
+	AMON_MAP_HASH,
+	AMON_MAP_PERCPU_HASH,
+	AMON_MAP_LRU_HASH,
+	AMON_MAP_LRU_PERCPU_HASH,
+	AMON_MAP_LPM_TRIE,
+	/* lists: rows without keys, in their order */
+	AMON_MAP_QUEUE,   /* the oldest first */
+	AMON_MAP_STACK,   /* the newest first */
+	AMON_MAP_RINGBUF, /* the oldest first; records of one size */
+	AMON_MAP_KINDS,
+};
+
+static inline bool amon_map_is_percpu(enum amon_map_kind kind)
+{
+	return kind == AMON_MAP_PERCPU_ARRAY || kind == AMON_MAP_PERCPU_HASH || kind == AMON_MAP_LRU_PERCPU_HASH;
+}
+
+static inline bool amon_map_is_list(enum amon_map_kind kind)
+{
+	return kind >= AMON_MAP_QUEUE;
+}
+
+/**
+ * A map of a user's C, behind a table, or behind a part of a section's record (an array of one entry).
+ *
+ * What is read of it becomes a row as those of amon's own tables are, by the columns' `source`: numbers take 8 bytes
+ * there (`layout.value_size`; `type.bits` 64: without a sign), addresses as many as they have. So the rest of amon
+ * need not know where a row came from.
+ *   keys     columns of kind KEY, from the map's key. Of a list, from its values: it has keys alone
+ *   values   columns of kind METRIC, whose aggregation says what becomes of several CPUs: `aggregate sum` is sum,
+ *            avg mean, min and max (without a sign: amon_aggregation_least, amon_aggregation_most). With `aggregate
+ *            none`, and of maps that CPUs share, it is amon_aggregation_value: there is nothing to merge
+ *   none     a key column more, of form CPU: a row for each CPU that is possible, whether there or not
+ * Locks and timers are no columns.
+ */
+struct amon_export_user {
+	enum amon_map_kind kind;
+	uint32_t key_size, value_size; /* the map's own. Lists have no keys; of a RINGBUF, a record's size */
+	bool locked;                   /* values hold a bpf_spin_lock, under which they are read and emptied */
 };
 
 /** Expressions at export: derive, having. Columns are named by place, not pointer. */
@@ -62,6 +125,7 @@ struct amon_export_table {
 	 * PERCPU_HASH.
 	 */
 	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
+	const struct amon_export_user *user; /* `map` is a user's: no spill, shape, slots, `other` row or ledger */
 	uint32_t slot_size;
 	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */
 	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
@@ -85,9 +149,10 @@ struct amon_export_table {
 /** A map that holds a part of a section's record: a PERCPU_ARRAY of one entry. */
 struct amon_export_part {
 	const char *map;
-	uint32_t offset, size; /* in the record; parts lie one behind the other, and fill it */
-	bool twice;            /* each clone has its own map */
-	uint64_t signature;    /* of all that it holds */
+	uint32_t offset, size;               /* in the record; parts lie one behind the other, and fill it */
+	bool twice;                          /* each clone has its own map */
+	uint64_t signature;                  /* of all that it holds */
+	const struct amon_export_user *user; /* a user's map instead: the columns whose layout lies here */
 };
 
 /** A map of what is remembered from packet to packet. All clones share it, and no window cuts it. */
@@ -110,8 +175,8 @@ struct amon_export_section {
 	bool coarse;
 	struct amon_export_column *columns; /* metrics and derives in the order of the spec */
 	uint32_t column_count;
-	struct amon_export_table *tables;
-	uint32_t table_count;
+	struct amon_export_table *tables; /* amon's own, then those of users' maps */
+	uint32_t table_count, user_count;
 	struct amon_export_table *privates; /* of which no row is read, and only the ledger exported */
 	uint32_t private_count;
 	struct amon_export_memory *memories;
@@ -142,14 +207,21 @@ struct amon_exports {
 /** All tables that have a ledger, private ones behind the others. */
 static inline uint32_t amon_ledger_count(const struct amon_export_section *section)
 {
-	return section->table_count + section->private_count;
+	return section->table_count - section->user_count + section->private_count;
 }
 
 static inline const struct amon_export_table *amon_ledger_table(const struct amon_export_section *section,
                                                                 uint32_t index)
 {
-	return index < section->table_count ? &section->tables[index]
-	                                    : &section->privates[index - section->table_count];
+	uint32_t own = section->table_count - section->user_count;
+
+	return index < own ? &section->tables[index] : &section->privates[index - own];
+}
+
+/** Rows are in the order in which they came, and have keys alone. */
+static inline bool amon_table_is_list(const struct amon_export_table *table)
+{
+	return table->events || (table->user && amon_map_is_list(table->user->kind));
 }
 
 /** The table as JSON text (NUL-terminated, in the arena). The same table gives the same bytes. */

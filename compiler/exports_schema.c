@@ -175,6 +175,36 @@ static const struct amon_schema layout_rows[] = {
 	END,
 };
 
+static const char *const form_words[] = {
+	[AMON_FORM_UNSIGNED] = NULL,
+	[AMON_FORM_SIGNED] = "signed",
+	[AMON_FORM_NETWORK] = "network",
+	[AMON_FORM_CPU] = "cpu",
+};
+
+static const char *const map_words[] = {
+	[AMON_MAP_ARRAY] = "array",       [AMON_MAP_PERCPU_ARRAY] = "percpu_array",
+	[AMON_MAP_HASH] = "hash",         [AMON_MAP_PERCPU_HASH] = "percpu_hash",
+	[AMON_MAP_LRU_HASH] = "lru_hash", [AMON_MAP_LRU_PERCPU_HASH] = "lru_percpu_hash",
+	[AMON_MAP_LPM_TRIE] = "lpm_trie", [AMON_MAP_QUEUE] = "queue",
+	[AMON_MAP_STACK] = "stack",       [AMON_MAP_RINGBUF] = "ringbuf",
+};
+
+static const struct amon_schema source_rows[] = {
+	U32(struct amon_export_source, offset, "offset"),
+	U32(struct amon_export_source, size, "size"),
+	WORD(struct amon_export_source, form, "form", form_words),
+	END,
+};
+
+static const struct amon_schema user_rows[] = {
+	WORD(struct amon_export_user, kind, "kind", map_words),
+	U32(struct amon_export_user, key_size, "key_size"),
+	U32(struct amon_export_user, value_size, "value_size"),
+	BOOL(struct amon_export_user, locked, "locked"),
+	END,
+};
+
 static const struct amon_schema column_rows[] = {
 	WORD(struct amon_export_column, kind, "kind", column_words),
 	TEXT(struct amon_export_column, name, "name"),
@@ -194,6 +224,7 @@ static const struct amon_schema column_rows[] = {
 	STRUCT(struct amon_export_column, buckets, "buckets", buckets_rows),
 	STRUCT(struct amon_export_column, layout, "layout", layout_rows),
 	POINTER(struct amon_export_column, value, "value", value_rows),
+	STRUCT(struct amon_export_column, source, "source", source_rows),
 	END,
 };
 
@@ -209,6 +240,7 @@ static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, map, "map"),
 	NAME(struct amon_export_table, spill_map, "spill_map"),
 	NAME(struct amon_export_table, shape, "shape"),
+	POINTER(struct amon_export_table, user, "user", user_rows),
 	U32(struct amon_export_table, slot_size, "slot_size"),
 	BOOL(struct amon_export_table, events, "events"),
 	U63(struct amon_export_table, signature, "signature"),
@@ -244,6 +276,7 @@ static const struct amon_schema part_rows[] = {
 	U32(struct amon_export_part, size, "size"),
 	BOOL(struct amon_export_part, twice, "twice"),
 	U63(struct amon_export_part, signature, "signature"),
+	POINTER(struct amon_export_part, user, "user", user_rows),
 	END,
 };
 
@@ -270,6 +303,7 @@ static const struct amon_schema section_rows[] = {
 	ARRAY(struct amon_export_section, malformed, malformed_count, "malformed", counter_rows),
 	ARRAY(struct amon_export_section, columns, column_count, "columns", column_rows),
 	ARRAY(struct amon_export_section, tables, table_count, "tables", table_rows),
+	U32(struct amon_export_section, user_count, "user_count"),
 	ARRAY(struct amon_export_section, privates, private_count, "privates", table_rows),
 	ARRAY(struct amon_export_section, memories, memory_count, "memories", memory_rows),
 	END,

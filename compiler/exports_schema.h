@@ -45,4 +45,9 @@ extern const struct amon_schema amon_exports_schema[];
 /** NULL where all is in bounds, else what is not (in the arena). */
 const char *amon_exports_validate(struct amon_arena *arena, const struct amon_exports *exports);
 
+/** The same of what comes from users' maps: what is wrong, and in *name where; NULL for nothing. */
+const char *amon_user_table_fault(const struct amon_export_table *table, const char **name);
+const char *amon_user_part_fault(const struct amon_export_section *section, const struct amon_export_part *part,
+                                 const char **name);
+
 #endif

@@ -373,13 +373,40 @@ static bool keys_lie_apart(struct validation *validation, const struct amon_expo
 	return size <= table->key_size || refuse(validation, table->name, "has keys that lie over each other");
 }
 
+static bool users_are_sound(struct validation *validation, const struct amon_export_table *table,
+                            const struct list *list)
+{
+	const char *name, *fault = amon_user_table_fault(table, &name);
+
+	if (fault)
+		return refuse(validation, name, fault);
+	return columns_are_sound(validation, list, table->record_size, table->key_size, table->key_count);
+}
+
+static bool selection_is_sound(struct validation *validation, const struct amon_export_table *table)
+{
+	if (!*table->name)
+		return refuse(validation, "name", "of a section or table is missing");
+	if (!*table->map)
+		return refuse(validation, table->name, "has no map");
+	if (!table->key_size || table->key_count > table->column_count)
+		return refuse(validation, table->name, "has a key of no such size");
+	if (table->top && (table->top_by < 0 || (uint32_t)table->top_by >= table->column_count))
+		return refuse(validation, table->name, "is sorted by a column that it does not have");
+	return true;
+}
+
 static bool table_is_sound(struct validation *validation, const struct amon_export_section *section,
                            const struct amon_export_table *table, const struct list *list)
 {
 	/* an event has a byte more for each field that may be absent, at most one for each of its bytes */
 	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : AMON_MAX_KEY;
 
-	if (!*table->map || table->events == (table->spill_map && table->shape))
+	if (!selection_is_sound(validation, table))
+		return false;
+	if (table->user)
+		return users_are_sound(validation, table, list) && keys_lie_apart(validation, table);
+	if (table->events == (table->spill_map && table->shape))
 		return refuse(validation, table->name, "has no map");
 	if (!table->events &&
 	    (table->slot_size % 8 || table->slot_size < 8 + (uint64_t)table->key_size + table->record_size))
@@ -387,10 +414,8 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 	if (!sizes_are_sound(validation, table->name, table->record_size) ||
 	    !table_counters_fit(validation, section, table))
 		return false;
-	if (!table->key_size || table->key_size > key_most || table->key_count > table->column_count)
+	if (table->key_size > key_most)
 		return refuse(validation, table->name, "has a key of no such size");
-	if (table->top && (table->top_by < 0 || (uint32_t)table->top_by >= table->column_count))
-		return refuse(validation, table->name, "is sorted by a column that it does not have");
 	return columns_are_sound(validation, list, table->record_size, table->key_size, table->key_count) &&
 	       keys_lie_apart(validation, table);
 }
@@ -422,11 +447,25 @@ static bool parts_are_sound(struct validation *validation, const struct amon_exp
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		const struct amon_export_part *part = &section->parts[i];
 
+		const char *name, *fault = part->user ? amon_user_part_fault(section, part, &name) : NULL;
+
+		if (fault)
+			return refuse(validation, name, fault);
 		if (!*part->map || part->offset != end || !part->size)
 			return refuse(validation, section->name, "has a record in pieces");
 		end += part->size;
 	}
 	return end == section->record_size || refuse(validation, section->name, "has a record in pieces");
+}
+
+/* All others have a ledger. */
+static bool users_are_last(struct validation *validation, const struct amon_export_section *section)
+{
+	bool good = section->user_count <= section->table_count;
+
+	for (uint32_t i = 0; i < section->table_count; i++)
+		good &= !section->tables[i].user == (i < section->table_count - section->user_count);
+	return good || refuse(validation, section->name, "has tables of users' maps elsewhere than behind its own");
 }
 
 static bool section_is_sound(struct validation *validation, const struct amon_export_section *section,
@@ -440,6 +479,8 @@ static bool section_is_sound(struct validation *validation, const struct amon_ex
 	if (!section->hook_count)
 		return refuse(validation, section->name, "has no hook");
 	if (!columns_are_sound(validation, lists, section->record_size, 0, 0))
+		return false;
+	if (!users_are_last(validation, section))
 		return false;
 	for (uint32_t i = 0; i < section->table_count; i++)
 		if (!table_is_sound(validation, section, &section->tables[i], &lists[i + 1]))

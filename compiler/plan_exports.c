@@ -313,8 +313,12 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		const struct amon_plan_part *part = &section->parts[i];
 
-		to->parts[i] = (struct amon_export_part){ part->map, part->offset, part->record.size, part->twice,
-			                                  amon_part_signature(b->plan, section, part) };
+		to->parts[i] = (struct amon_export_part){ part->map,
+			                                  part->offset,
+			                                  part->record.size,
+			                                  part->twice,
+			                                  amon_part_signature(b->plan, section, part),
+			                                  NULL };
 		to->record_size += part->record.size;
 	}
 }

@@ -94,7 +94,7 @@ int amon_collected_add(const struct amon_export_table *table, struct amon_collec
  * A key as bytes whose order is that of its parts: numbers with the highest byte first, IPv4 before IPv6. Addresses of
  * either version take one byte more than in the key, where they share it.
  */
-#define ORDERED_MAX (2 * AMON_MAX_KEY)
+#define PART_MAX 17
 
 int64_t amon_key_number(const struct amon_layout *layout, const void *key)
 {
@@ -115,12 +115,13 @@ int64_t amon_key_number(const struct amon_layout *layout, const void *key)
 	}
 }
 
-static uint8_t *put_number(uint8_t *at, const struct amon_layout *layout, const uint8_t *key)
+static uint8_t *put_number(uint8_t *at, const struct amon_export_column *column, const uint8_t *key)
 {
+	const struct amon_layout *layout = &column->layout;
 	uint64_t number = (uint64_t)amon_key_number(layout, key);
 
-	/* Of 8 bytes, and so signed: negative ones come first. */
-	if (layout->value_size == 8)
+	/* negative ones come first */
+	if (layout->value_size == 8 && column->type.bits != 64)
 		number ^= 1ULL << 63;
 	for (uint32_t i = layout->value_size; i-- > 0;)
 		*at++ = (uint8_t)(number >> 8 * i);
@@ -132,29 +133,40 @@ static uint8_t *put_part(uint8_t *at, const struct amon_export_column *column, c
 	const struct amon_layout *layout = &column->layout;
 
 	if (!amon_base_is_address(column->type.base))
-		return put_number(at, layout, key);
+		return put_number(at, column, key);
 	if (column->type.base == AMON_BASE_NET)
 		*at++ = key[layout->version];
 	return mempcpy(at, key + layout->value, layout->value_size);
 }
 
-/* Returns its length, which is the same for each key of a table. */
-static size_t put_key(uint8_t *ordered, const struct amon_export_table *table, const uint8_t *key)
+/* The same for each key of a table. */
+static size_t key_length(const struct amon_export_table *table)
 {
-	uint8_t *at = ordered;
+	size_t length = 0;
 
 	for (uint32_t i = 0; i < table->key_count; i++)
-		at = put_part(at, &table->columns[i], key);
-	return (size_t)(at - ordered);
+		length += table->columns[i].layout.value_size + (table->columns[i].type.base == AMON_BASE_NET);
+	return length;
+}
+
+static void put_key(uint8_t *ordered, const struct amon_export_table *table, const uint8_t *key)
+{
+	for (uint32_t i = 0; i < table->key_count; i++)
+		ordered = put_part(ordered, &table->columns[i], key);
 }
 
 int amon_compare_keys(const struct amon_export_table *table, const void *a, const void *b)
 {
-	uint8_t x[ORDERED_MAX], y[ORDERED_MAX];
-	size_t length = put_key(x, table, a);
+	uint8_t x[PART_MAX], y[PART_MAX];
+	int order = 0;
 
-	put_key(y, table, b);
-	return memcmp(x, y, length);
+	for (uint32_t i = 0; i < table->key_count && !order; i++) {
+		size_t length = (size_t)(put_part(x, &table->columns[i], a) - x);
+
+		put_part(y, &table->columns[i], b);
+		order = memcmp(x, y, length);
+	}
+	return order;
 }
 
 /* What is sorted: an ordered key, and behind it the row's place before. */
@@ -183,9 +195,7 @@ static int compare_items(const void *a, const void *b, void *data)
 static int make_order(const struct amon_export_table *table, const struct amon_collected_table *rows,
                       struct order *order)
 {
-	uint8_t ordered[ORDERED_MAX];
-
-	order->key_length = put_key(ordered, table, rows->keys);
+	order->key_length = key_length(table);
 	order->size = order->key_length + sizeof(uint64_t);
 	order->items = reallocarray(NULL, rows->row_count, order->size);
 	if (!order->items)
@@ -316,7 +326,7 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 	struct order order = { 0 };
 	int error;
 
-	if (rows->row_count < 2 || table->events)
+	if (rows->row_count < 2 || amon_table_is_list(table))
 		return 0;
 	error = make_order(table, rows, &order);
 	rows->room = rows->row_count;
@@ -335,7 +345,8 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 static bool in_shared_part(const struct amon_export_section *section, uint32_t offset)
 {
 	for (uint32_t i = 0; i < section->part_count; i++)
-		if (!section->parts[i].twice && offset - section->parts[i].offset < section->parts[i].size)
+		if (!section->parts[i].twice && !section->parts[i].user &&
+		    offset - section->parts[i].offset < section->parts[i].size)
 			return true;
 	return false;
 }

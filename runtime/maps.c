@@ -7,11 +7,12 @@
 #include <sys/mman.h>
 
 #include "cleanup.h"
+#include "ring.h"
 
 static void add(struct amon_maps *maps, const char *name, bool twice)
 {
 	maps->maps[maps->count++] = (struct amon_map){
-		.name = name, .twice = twice, .fds = { -1, -1 }, .read = { AMON_NOT_READ, AMON_NOT_READ }
+		.name = name, .twice = twice, .fds = { -1, -1 }, .read = { AMON_RING_UNREAD, AMON_RING_UNREAD }
 	};
 }
 

@@ -7,9 +7,6 @@
 /* A probe runs as two clones, each with maps of its own for what windows cut. */
 #define AMON_CLONES 2
 
-/** In place of how far events were read: not at all. */
-#define AMON_NOT_READ UINT64_MAX
-
 /** A map of the export table, and its descriptors. */
 struct amon_map {
 	const char *name; /* the export table's */
@@ -18,7 +15,7 @@ struct amon_map {
 	int fds[AMON_CLONES];      /* owned; -1: none. Of a shared map the first alone */
 	void *memory[AMON_CLONES]; /* of rows that CPUs own, once they were read: mapped */
 	size_t memory_size;
-	uint64_t read[AMON_CLONES]; /* of events: how far they were read, and so may be taken */
+	uint64_t read[AMON_CLONES]; /* of rings: how far they were read, and so may be taken */
 };
 
 struct amon_maps {
@@ -35,7 +32,7 @@ int amon_maps_find(const struct amon_maps *maps, const char *name, unsigned int 
 /** The same with all that is known of it; NULL for no such map. */
 struct amon_map *amon_maps_entry(const struct amon_maps *maps, const char *name);
 bool amon_maps_skips(const struct amon_maps *maps, const char *name);
-/** Where it is noted how far a clone's events were read; NULL for no such map. */
+/** Where it is noted how far a clone's ring was read; NULL for no such map. */
 uint64_t *amon_maps_read(const struct amon_maps *maps, const char *name, unsigned int clone);
 
 #endif

@@ -25,6 +25,12 @@ static struct amon_result of_natural(uint64_t natural)
 	return (struct amon_result){ .kind = AMON_RESULT_NATURAL, .natural = natural };
 }
 
+/* What its column says of a sign. */
+static struct amon_result of_word(const struct amon_export_column *column, uint64_t word)
+{
+	return column->type.bits == 64 ? of_natural(word) : of_integer((int64_t)word);
+}
+
 static struct amon_result of_real(long double real)
 {
 	return (struct amon_result){ .kind = AMON_RESULT_REAL, .real = (double)real };
@@ -77,7 +83,7 @@ struct amon_result amon_key_result(const struct amon_export_column *column, cons
 		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, key);
-	return of_integer(amon_key_number(&column->layout, key));
+	return of_word(column, (uint64_t)amon_key_number(&column->layout, key));
 }
 
 /* --- finishing */
@@ -90,9 +96,7 @@ static struct amon_result finish_value(const struct amon_export_column *column, 
 		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, record);
-	if (column->type.bits == 64)
-		return of_natural(load(record, layout->value));
-	return of_integer((int64_t)load(record, layout->value));
+	return of_word(column, load(record, layout->value));
 }
 
 static struct amon_result finish_total(const struct amon_export_column *column, const void *record)
@@ -101,15 +105,15 @@ static struct amon_result finish_total(const struct amon_export_column *column, 
 
 	if (column->aggregation->parts & AMON_PART_COUNT)
 		return of_natural(load(record, layout->count));
-	return of_integer((int64_t)load(record, layout->value));
+	return of_word(column, load(record, layout->value));
 }
 
 static struct amon_result finish_mean(const struct amon_export_column *column, const void *record)
 {
-	uint64_t count = load(record, column->layout.count);
-	int64_t sum = (int64_t)load(record, column->layout.value);
+	uint64_t count = load(record, column->layout.count), sum = load(record, column->layout.value);
+	long double whole = column->type.bits == 64 ? (long double)sum : (long double)(int64_t)sum;
 
-	return count ? of_real((long double)sum / count) : nothing;
+	return count ? of_real(whole / count) : nothing;
 }
 
 /*

@@ -282,7 +282,7 @@ int amon_probe_shape(struct bpf_object *object, const struct amon_exports *expor
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
 		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
-			if (!exports->sections[i].tables[j].events)
+			if (exports->sections[i].tables[j].shape)
 				error = shape_rows(object, &exports->sections[i].tables[j], cpus, replay);
 	return error;
 }

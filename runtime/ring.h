@@ -10,6 +10,9 @@
  * that a reader that dies loses nothing. (libbpf's own reader takes each event as it gives it.)
  */
 
+/** In place of how far a ring was read: not at all. */
+#define AMON_RING_UNREAD UINT64_MAX
+
 /**
  * Calls `visit` for every event that is whole, in order, until one is not, or `visit` returns something else than 0.
  * `*to` is where the next reading goes on. `size` is the map's max_entries. 0, -errno, or what `visit` returned.

@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage.h"
-#include "kernel.h"
+#include "cleanup.h"
+#include "entries.h"
 #include "own.h"
 #include "ring.h"
+#include "user.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What old kernels say to batches; user space has no name for it. */
-#define KERNEL_ENOTSUPP 524
-
-/* Values of one batch, about: more saves no time. */
-#define BATCH_BYTES (1u << 20)
-#define BATCH_MIN   64u
-#define BATCH_MAX   8192u
-/* A cursor of the kernel's: 4 bytes for hashes, a key for others. */
-#define CURSOR_SIZE AMON_MAX_KEY
-
-struct map {
-	const char *name;
-	int fd;
-	uint32_t key_size, value_size;
-	uint32_t cpus;   /* possible ones */
-	uint32_t stride; /* of one CPU's value */
-};
 
 /** Whose maps are read, or emptied. */
 struct reading {
@@ -35,270 +18,120 @@ struct reading {
 	struct amon_failure *failure;
 };
 
-/** Called for every entry with its key and `map->cpus` values; a non-zero return ends the reading with it. */
-typedef int visit_entry(const struct map *map, const void *key, const void *values, void *data);
-
-/** THE table of storage kinds: how each is read and emptied, the best way that the kernel offers. */
-struct storage {
-	enum bpf_map_type type;
-	bool shared; /* one value for all CPUs */
-	int (*read)(const struct map *map, visit_entry *visit, void *data);
-	int (*reset)(const struct map *map);
-};
-
-/* --- arrays of one entry */
-
-static int read_array(const struct map *map, visit_entry *visit, void *data)
-{
-	uint32_t zero = 0;
-	void *values = calloc(map->cpus, map->stride);
-	int error = -ENOMEM;
-
-	if (values)
-		error = bpf_map_lookup_elem(map->fd, &zero, values);
-	if (!error)
-		error = visit(map, &zero, values, data);
-	free(values);
-	return error;
-}
-
-static int reset_array(const struct map *map)
-{
-	uint32_t zero = 0;
-	void *values = calloc(map->cpus, map->stride);
-	int error = -ENOMEM;
-
-	if (values)
-		error = bpf_map_update_elem(map->fd, &zero, values, BPF_ANY);
-	free(values);
-	return error;
-}
-
-/* --- hashes: in batches, or one by one where the kernel has none */
-
-typedef int batch_call(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
-                       const struct bpf_map_batch_opts *options);
-
-struct batch {
-	uint32_t room, count;
-	uint8_t *keys, *values;
-	uint8_t cursors[2][CURSOR_SIZE]; /* where this call starts, and where the next one does */
-	bool started;
-};
-
-static int batch_room(const struct map *map, struct batch *batch, uint32_t room)
-{
-	free(batch->keys);
-	free(batch->values);
-	batch->room = room;
-	batch->keys = reallocarray(NULL, room, map->key_size);
-	batch->values = reallocarray(NULL, room, (size_t)map->cpus * map->stride);
-	return batch->keys && batch->values ? 0 : -ENOMEM;
-}
-
-static int batch_init(const struct map *map, struct batch *batch)
-{
-	uint32_t room = BATCH_BYTES / (map->cpus * map->stride);
-
-	*batch = (struct batch){ 0 };
-	return batch_room(map, batch, room < BATCH_MIN ? BATCH_MIN : room > BATCH_MAX ? BATCH_MAX : room);
-}
-
-static void batch_free(struct batch *batch)
-{
-	free(batch->keys);
-	free(batch->values);
-}
-
-static int visit_batch(const struct map *map, const struct batch *batch, visit_entry *visit, void *data)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; visit && !error && i < batch->count; i++)
-		error = visit(map, batch->keys + (size_t)i * map->key_size,
-		              batch->values + (size_t)i * map->cpus * map->stride, data);
-	return error;
-}
-
-/*
- * One call. The kernel takes whole buckets of its hash: ENOSPC says that one alone is larger than the batch (nothing
- * was taken, and the cursor stays), ENOENT that this was the last batch, which may hold entries all the same.
- */
-static int batch_next(const struct map *map, struct batch *batch, batch_call *call)
-{
-	int error;
-
-	for (;;) {
-		batch->count = batch->room;
-		error = call(map->fd, batch->started ? batch->cursors[0] : NULL, batch->cursors[1], batch->keys,
-		             batch->values, &batch->count, NULL);
-		if (error != -ENOSPC)
-			break;
-		error = batch_room(map, batch, 2 * batch->room);
-		if (error)
-			break;
-	}
-	if (!error) {
-		batch->started = true;
-		memcpy(batch->cursors[0], batch->cursors[1], CURSOR_SIZE);
-	}
-	return error;
-}
-
-static int run_batches(const struct map *map, batch_call *call, visit_entry *visit, void *data)
-{
-	struct batch batch = { 0 };
-	int error = amon_kernel_lacks(AMON_CAN_BATCH) ? -EOPNOTSUPP : batch_init(map, &batch);
-
-	while (!error) {
-		error = batch_next(map, &batch, call);
-		if (!error || error == -ENOENT) {
-			int stop = visit_batch(map, &batch, visit, data);
-
-			error = stop ? stop : error;
-		}
-	}
-	batch_free(&batch);
-	return error == -ENOENT ? 0 : error;
-}
-
-/* Only a first call can say so, before anything was visited. */
-static bool has_no_batches(int error)
-{
-	return error == -EINVAL || error == -KERNEL_ENOTSUPP || error == -EOPNOTSUPP;
-}
-
-static int read_entry(const struct map *map, const void *key, void *values, visit_entry *visit, void *data)
-{
-	int error = bpf_map_lookup_elem(map->fd, key, values);
-
-	/* gone since its key was asked for */
-	if (error == -ENOENT)
-		return 0;
-	return error ? error : visit(map, key, values, data);
-}
-
-static int read_one_by_one(const struct map *map, visit_entry *visit, void *data)
-{
-	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
-	void *values = calloc(map->cpus, map->stride);
-	int error = values ? bpf_map_get_next_key(map->fd, NULL, next) : -ENOMEM;
-
-	while (!error) {
-		memcpy(key, next, map->key_size);
-		error = read_entry(map, key, values, visit, data);
-		if (!error)
-			error = bpf_map_get_next_key(map->fd, key, next);
-	}
-	free(values);
-	return error == -ENOENT ? 0 : error;
-}
-
-static int read_hash(const struct map *map, visit_entry *visit, void *data)
-{
-	int error = run_batches(map, bpf_map_lookup_batch, visit, data);
-
-	return has_no_batches(error) ? read_one_by_one(map, visit, data) : error;
-}
-
-/* The next key is asked for before this one goes: without it the kernel would search from the start, for each. */
-static int empty_one_by_one(const struct map *map)
-{
-	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
-	int error = bpf_map_get_next_key(map->fd, NULL, next);
-
-	while (!error) {
-		int gone;
-
-		memcpy(key, next, map->key_size);
-		error = bpf_map_get_next_key(map->fd, key, next);
-		gone = bpf_map_delete_elem(map->fd, key);
-		if (gone && gone != -ENOENT)
-			return gone;
-	}
-	return error == -ENOENT ? 0 : error;
-}
-
-static int reset_hash(const struct map *map)
-{
-	int error = run_batches(map, bpf_map_lookup_and_delete_batch, NULL, NULL);
-
-	return has_no_batches(error) ? empty_one_by_one(map) : error;
-}
-
-static const struct storage storages[] = {
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, false, read_array, reset_array },
-	{ BPF_MAP_TYPE_PERCPU_HASH, false, read_hash, reset_hash },
-	{ BPF_MAP_TYPE_HASH, true, read_hash, reset_hash },
-};
-
 /* --- maps of the export table */
 
-static const struct storage *storage_of(const struct bpf_map_info *info)
-{
-	for (size_t i = 0; i < sizeof(storages) / sizeof(*storages); i++)
-		if (storages[i].type == info->type)
-			return &storages[i];
-	return NULL;
-}
+/** A map of the export table, and the sizes that it must have. */
+struct map {
+	const char *name;
+	uint32_t key_size, value_size;
+};
 
-/* The sizes in the export table are only as true as the object: what the kernel would write must fit what is allocated.
- */
-static const struct storage *open_map(const struct reading *reading, struct map *map)
+static int open_map(const struct reading *reading, const struct map *map, struct amon_entries *entries)
 {
-	struct bpf_map_info info = { 0 };
-	__u32 length = sizeof(info);
-	int cpus = libbpf_num_possible_cpus();
-	const struct storage *storage = NULL;
+	int fd = amon_maps_find(reading->maps, map->name, reading->clone);
+	int error = fd < 0 ? fd : amon_entries_open(fd, map->key_size, map->value_size, entries);
 
-	map->fd = amon_maps_find(reading->maps, map->name, reading->clone);
-	if (map->fd >= 0 && cpus > 0 && !bpf_obj_get_info_by_fd(map->fd, &info, &length))
-		storage = storage_of(&info);
-	if (storage && info.key_size == map->key_size && info.value_size == map->value_size) {
-		map->cpus = storage->shared ? 1 : (uint32_t)cpus;
-		map->stride = storage->shared ? map->value_size : (map->value_size + 7) & ~7u;
-		return storage;
-	}
-	amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
-	return NULL;
+	if (error)
+		return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
+	entries->ring_to = amon_maps_read(reading->maps, map->name, reading->clone);
+	return 0;
 }
 
 static struct map record_map(const char *name, uint32_t record_size)
 {
-	return (struct map){ .name = name, .key_size = sizeof(uint32_t), .value_size = record_size };
+	return (struct map){ name, sizeof(uint32_t), record_size };
 }
 
 /* Of the rows that spilled. */
 static struct map rows_map(const struct amon_export_table *table)
 {
-	return (struct map){ .name = table->spill_map, .key_size = table->key_size, .value_size = table->record_size };
+	return (struct map){ table->spill_map, table->key_size, table->record_size };
 }
 
-static int read_map(const struct reading *reading, struct map map, visit_entry *visit, void *data)
+static struct map events_map(const struct amon_export_table *table)
 {
-	const struct storage *storage = open_map(reading, &map);
-	int error;
+	return (struct map){ table->map, 0, table->key_size };
+}
 
-	if (!storage)
-		return -EINVAL;
-	error = storage->read(&map, visit, data);
-	return error ? amon_fail(reading->failure, error, "cannot read map %s: %s", map.name, strerror(-error)) : 0;
+static int cannot_read(const struct reading *reading, const char *map, int error)
+{
+	return error ? amon_fail(reading->failure, error, "cannot read map %s: %s", map, strerror(-error)) : 0;
+}
+
+static int cannot_empty(const struct reading *reading, const char *map, int error)
+{
+	return error ? amon_fail(reading->failure, error, "cannot empty map %s: %s", map, strerror(-error)) : 0;
+}
+
+static int read_map(const struct reading *reading, struct map map, amon_visit_entry *visit, void *data)
+{
+	struct amon_entries entries;
+	int error = open_map(reading, &map, &entries);
+
+	return error ? error : cannot_read(reading, map.name, amon_entries_read(&entries, visit, data));
 }
 
 static int reset_map(const struct reading *reading, struct map map)
 {
-	const struct storage *storage = open_map(reading, &map);
-	int error;
+	struct amon_entries entries;
+	int error = open_map(reading, &map, &entries);
 
-	if (!storage)
-		return -EINVAL;
-	error = storage->reset(&map);
-	return error ? amon_fail(reading->failure, error, "cannot empty map %s: %s", map.name, strerror(-error)) : 0;
+	return error ? error : cannot_empty(reading, map.name, amon_entries_reset(&entries));
+}
+
+/* --- users' maps */
+
+/* Which must be of the very kind: what CPUs have of their own is merged otherwise. */
+static int open_user(const struct reading *reading, const char *name, const struct amon_export_user *user,
+                     struct amon_entries *entries)
+{
+	static const uint32_t types[AMON_MAP_KINDS] = {
+		[AMON_MAP_ARRAY] = BPF_MAP_TYPE_ARRAY,       [AMON_MAP_PERCPU_ARRAY] = BPF_MAP_TYPE_PERCPU_ARRAY,
+		[AMON_MAP_HASH] = BPF_MAP_TYPE_HASH,         [AMON_MAP_PERCPU_HASH] = BPF_MAP_TYPE_PERCPU_HASH,
+		[AMON_MAP_LRU_HASH] = BPF_MAP_TYPE_LRU_HASH, [AMON_MAP_LRU_PERCPU_HASH] = BPF_MAP_TYPE_LRU_PERCPU_HASH,
+		[AMON_MAP_LPM_TRIE] = BPF_MAP_TYPE_LPM_TRIE, [AMON_MAP_QUEUE] = BPF_MAP_TYPE_QUEUE,
+		[AMON_MAP_STACK] = BPF_MAP_TYPE_STACK,       [AMON_MAP_RINGBUF] = BPF_MAP_TYPE_RINGBUF,
+	};
+	const struct map map = { name, user->key_size, user->value_size };
+	int error = open_map(reading, &map, entries);
+
+	if (error)
+		return error;
+	entries->locked = user->locked;
+	return entries->kind->type == types[user->kind]
+	               ? 0
+	               : amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", name);
+}
+
+/* Without a clone that rests, what a reset empties is taken as it is read: later there would be more. */
+static int read_user(const struct reading *reading, const char *name, const struct amon_export_user *user, bool takes,
+                     amon_visit_entry *visit, void *data)
+{
+	struct amon_entries entries;
+	int error = open_user(reading, name, user, &entries);
+
+	if (!error)
+		error = cannot_read(reading, name,
+		                    (takes ? amon_entries_take : amon_entries_read)(&entries, visit, data));
+	return error;
+}
+
+static int reset_user(const struct reading *reading, const char *name, const struct amon_export_user *user)
+{
+	struct amon_entries entries;
+	int error = open_user(reading, name, user, &entries);
+
+	return error ? error : cannot_empty(reading, name, amon_entries_reset(&entries));
+}
+
+static bool is_ring(const struct amon_export_table *table)
+{
+	return table->events || (table->user && table->user->kind == AMON_MAP_RINGBUF);
 }
 
 static bool takes_table(const struct reading *reading, const struct amon_export_table *table)
 {
-	enum amon_which shared = table->events ? AMON_EVENTS : AMON_SHARED;
+	enum amon_which shared = is_ring(table) ? AMON_EVENTS : AMON_SHARED;
 
 	return !amon_maps_skips(reading->maps, table->map) && (reading->which & (!table->twice  ? shared
 	                                                                         : table->reset ? AMON_RESET
@@ -325,97 +158,143 @@ struct table_reading {
 	const struct amon_export_table *table;
 	struct amon_collected_table *rows;
 	uint8_t *record; /* of the row at hand */
+	/* of users' maps */
+	uint8_t *key;
+	uint8_t *more; /* of another CPU */
 };
 
-static int visit_part(const struct map *map, const void *key, const void *values, void *data)
+static int visit_part(const struct amon_entries *entries, const void *key, const void *values, void *data)
 {
 	const struct part_reading *reading = data;
 
 	(void)key;
-	for (uint32_t cpu = 0; cpu < map->cpus; cpu++) {
-		memcpy(reading->read + reading->part->offset, (const uint8_t *)values + (size_t)cpu * map->stride,
-		       map->value_size);
+	for (uint32_t cpu = 0; cpu < entries->cpus; cpu++) {
+		memcpy(reading->read + reading->part->offset, (const uint8_t *)values + (size_t)cpu * entries->stride,
+		       entries->value_size);
 		if (reading->kept)
 			amon_clear_section(reading->section, reading->read);
 		amon_merge_section(reading->section, reading->record, reading->read);
 	}
-	memset(reading->read + reading->part->offset, 0, map->value_size);
+	memset(reading->read + reading->part->offset, 0, entries->value_size);
 	return 0;
 }
 
-static void merge_cpus(const struct map *map, const struct amon_export_table *table, uint8_t *record,
+static void merge_cpus(const struct amon_entries *entries, const struct amon_export_table *table, uint8_t *record,
                        const uint8_t *values, uint32_t from)
 {
-	for (uint32_t cpu = from; cpu < map->cpus; cpu++)
-		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * map->stride);
+	for (uint32_t cpu = from; cpu < entries->cpus; cpu++)
+		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * entries->stride);
 }
 
-static int visit_other(const struct map *map, const void *key, const void *values, void *data)
+static int visit_other(const struct amon_entries *entries, const void *key, const void *values, void *data)
 {
 	const struct table_reading *reading = data;
 
 	(void)key;
-	merge_cpus(map, reading->table, reading->rows->other, values, 0);
+	merge_cpus(entries, reading->table, reading->rows->other, values, 0);
 	return 0;
 }
 
-static int visit_row(const struct map *map, const void *key, const void *values, void *data)
+static int visit_row(const struct amon_entries *entries, const void *key, const void *values, void *data)
 {
 	const struct table_reading *reading = data;
 
-	memcpy(reading->record, values, map->value_size);
-	merge_cpus(map, reading->table, reading->record, values, 1);
+	memcpy(reading->record, values, entries->value_size);
+	merge_cpus(entries, reading->table, reading->record, values, 1);
 	return amon_collected_add(reading->table, reading->rows, key, reading->record);
 }
 
 /* --- events */
 
-/* An open ring: no key, no value, and as many entries as it has bytes. */
-static int open_ring(const struct reading *reading, const struct amon_export_table *table, uint32_t *size)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 length = sizeof(info);
-	int fd = amon_maps_find(reading->maps, table->map, reading->clone);
-
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) || info.type != BPF_MAP_TYPE_RINGBUF)
-		return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
-	*size = info.max_entries;
-	return fd;
-}
-
-static int visit_event(const void *event, uint32_t length, void *data)
+static int visit_event(const struct amon_entries *entries, const void *key, const void *event, void *data)
 {
 	const struct table_reading *reading = data;
 
-	if (length != reading->table->key_size)
-		return -EINVAL;
+	(void)entries;
+	(void)key;
 	return amon_collected_add(reading->table, reading->rows, event, reading->record);
 }
 
-static int read_events(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+/* A reader that died had written out all that rests; of what goes on nobody knows how much. */
+static bool was_not_read(const struct reading *reading, const struct amon_export_table *table)
 {
-	uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
-	uint32_t size = 0;
-	int fd = open_ring(reading, table, &size), error;
-
-	if (fd < 0)
-		return fd;
-	error = amon_ring_read(fd, size, visit_event, data, read);
-	return error ? amon_fail(reading->failure, error, "cannot read events %s: %s", table->map, strerror(-error))
-	             : 0;
+	return !table->twice && *amon_maps_read(reading->maps, table->map, reading->clone) == AMON_RING_UNREAD;
 }
 
-static int take_events(const struct reading *reading, const struct amon_export_table *table)
+static int empty_ring(const struct reading *reading, const struct amon_export_table *table)
 {
-	const uint64_t *read = amon_maps_read(reading->maps, table->map, reading->clone);
-	int fd = amon_maps_find(reading->maps, table->map, reading->clone), error;
-
-	/* a reader that died had written out all that rests, and of what goes on nobody knows how much */
-	if (*read == AMON_NOT_READ && !table->twice)
+	if (was_not_read(reading, table))
 		return 0;
-	error = fd < 0 ? fd : *read == AMON_NOT_READ ? amon_ring_take_all(fd) : amon_ring_take(fd, *read);
-	return error ? amon_fail(reading->failure, error, "cannot empty events %s: %s", table->map, strerror(-error))
-	             : 0;
+	return table->user ? reset_user(reading, table->map, table->user) : reset_map(reading, events_map(table));
+}
+
+/* --- rows of users' maps */
+
+static int add_user_row(const struct table_reading *reading, const void *key, uint32_t cpu)
+{
+	amon_user_key(reading->table->columns, reading->table->column_count, key, cpu, reading->key);
+	return amon_collected_add(reading->table, reading->rows, reading->key, reading->record);
+}
+
+static void merge_user_cpus(const struct amon_entries *entries, const struct table_reading *reading,
+                            const uint8_t *values)
+{
+	const struct amon_export_table *table = reading->table;
+
+	for (uint32_t cpu = 0; cpu < entries->cpus; cpu++) {
+		amon_user_record(table->columns, table->column_count, values + (size_t)cpu * entries->stride,
+		                 cpu ? reading->more : reading->record);
+		if (cpu)
+			amon_merge_columns(table->columns, table->column_count, reading->record, reading->more);
+	}
+}
+
+static int visit_user(const struct amon_entries *entries, const void *key, const void *values, void *data)
+{
+	const struct table_reading *reading = data;
+
+	merge_user_cpus(entries, reading, values);
+	return add_user_row(reading, key, 0);
+}
+
+static int visit_each_cpu(const struct amon_entries *entries, const void *key, const void *values, void *data)
+{
+	const struct table_reading *reading = data;
+	const struct amon_export_table *table = reading->table;
+	int error = 0;
+
+	for (uint32_t cpu = 0; cpu < entries->cpus && !error; cpu++) {
+		amon_user_record(table->columns, table->column_count,
+		                 (const uint8_t *)values + (size_t)cpu * entries->stride, reading->record);
+		error = add_user_row(reading, key, cpu);
+	}
+	return error;
+}
+
+/* All that is in it is a key. */
+static int visit_item(const struct amon_entries *entries, const void *key, const void *values, void *data)
+{
+	(void)entries;
+	(void)key;
+	return add_user_row(data, values, 0);
+}
+
+static bool has_cpus(const struct amon_export_table *table)
+{
+	for (uint32_t i = 0; i < table->key_count; i++)
+		if (table->columns[i].source.form == AMON_FORM_CPU)
+			return true;
+	return false;
+}
+
+static int read_user_rows(const struct reading *reading, const struct amon_export_table *table,
+                          struct table_reading *data)
+{
+	amon_visit_entry *visit = amon_map_is_list(table->user->kind) ? visit_item
+	                          : has_cpus(table)                   ? visit_each_cpu
+	                                                              : visit_user;
+
+	return read_user(reading, table->map, table->user, table->reset && !table->twice, visit, data);
 }
 
 /* --- rows that CPUs own */
@@ -472,17 +351,72 @@ static int read_rows(const struct reading *reading, const struct amon_export_tab
 	return error;
 }
 
+static int read_any(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
+{
+	if (table->user)
+		return read_user_rows(reading, table, data);
+	if (table->events)
+		return read_map(reading, events_map(table), visit_event, data);
+	return read_rows(reading, table, data);
+}
+
 static int read_table(const struct reading *reading, const struct amon_export_table *table,
                       struct amon_collected_table *rows)
 {
-	struct table_reading data = { table, rows, calloc(1, table->record_size) };
-	int error;
+	AMON_FREES uint8_t *memory = calloc(1, table->key_size + 2 * (size_t)table->record_size);
+	struct table_reading data = { .table = table,
+		                      .rows = rows,
+		                      .record = memory,
+		                      .more = memory + table->record_size,
+		                      .key = memory + 2 * (size_t)table->record_size };
 
-	if (!data.record)
-		return amon_fail(reading->failure, -ENOMEM, "out of memory");
-	error = table->events ? read_events(reading, table, &data) : read_rows(reading, table, &data);
-	free(data.record);
-	return error;
+	return memory ? read_any(reading, table, &data) : amon_fail(reading->failure, -ENOMEM, "out of memory");
+}
+
+/* --- parts of records that are users' maps */
+
+static bool lies_in(const struct amon_export_part *part, const struct amon_export_column *column)
+{
+	return column->kind == AMON_COLUMN_METRIC && column->layout.value - part->offset < part->size;
+}
+
+static int visit_user_part(const struct amon_entries *entries, const void *key, const void *values, void *data)
+{
+	const struct part_reading *reading = data;
+	const struct amon_export_section *section = reading->section;
+
+	(void)key;
+	for (uint32_t cpu = 0; cpu < entries->cpus; cpu++) {
+		for (uint32_t i = 0; i < section->column_count; i++)
+			if (lies_in(reading->part, &section->columns[i]))
+				amon_user_record(&section->columns[i], 1,
+				                 (const uint8_t *)values + (size_t)cpu * entries->stride,
+				                 reading->read);
+		if (reading->kept)
+			amon_clear_section(section, reading->read);
+		amon_merge_section(section, reading->record, reading->read);
+	}
+	memset(reading->read, 0, section->record_size);
+	return 0;
+}
+
+/* It is emptied as a whole, where anything of it is. */
+static bool is_reset(const struct amon_export_section *section, const struct amon_export_part *part)
+{
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (section->columns[i].reset && lies_in(part, &section->columns[i]))
+			return true;
+	return false;
+}
+
+static int read_part(const struct reading *reading, struct part_reading *data)
+{
+	const struct amon_export_part *part = data->part;
+
+	if (part->user)
+		return read_user(reading, part->map, part->user, !part->twice && is_reset(data->section, part),
+		                 visit_user_part, data);
+	return read_map(reading, record_map(part->map, part->size), visit_part, data);
 }
 
 static int read_parts(const struct reading *reading, const struct amon_export_section *section, uint8_t *record)
@@ -498,7 +432,7 @@ static int read_parts(const struct reading *reading, const struct amon_export_se
 	for (uint32_t i = 0; !error && i < section->part_count; i++) {
 		data.part = &section->parts[i];
 		if (takes_part(reading, data.part))
-			error = read_map(reading, record_map(data.part->map, data.part->size), visit_part, &data);
+			error = read_part(reading, &data);
 	}
 	free(data.read);
 	return error;
@@ -533,11 +467,11 @@ int amon_storage_gather(const struct amon_maps *maps, const struct amon_export_s
 	int error = 0;
 
 	for (uint32_t i = 0; i < section->table_count && !error; i++) {
-		if (!section->tables[i].events)
+		if (!is_ring(&section->tables[i]))
 			continue;
 		error = read_table(&reading, &section->tables[i], &into->tables[i]);
 		if (!error)
-			error = take_events(&reading, &section->tables[i]);
+			error = empty_ring(&reading, &section->tables[i]);
 	}
 	return error;
 }
@@ -549,11 +483,11 @@ struct memory_reading {
 	void *data;
 };
 
-static int visit_memory(const struct map *map, const void *key, const void *values, void *data)
+static int visit_memory(const struct amon_entries *entries, const void *key, const void *values, void *data)
 {
 	const struct memory_reading *reading = data;
 
-	(void)map;
+	(void)entries;
 	return reading->visit(key, values, reading->data);
 }
 
@@ -576,23 +510,34 @@ struct part_emptying {
 };
 
 /* Writes back what a reset leaves. */
-static int visit_emptying(const struct map *map, const void *key, const void *values, void *data)
+static int visit_emptying(const struct amon_entries *entries, const void *key, const void *values, void *data)
 {
 	const struct part_emptying *emptying = data;
-	uint8_t *all = malloc((size_t)map->cpus * map->stride);
+	uint8_t *all = malloc((size_t)entries->cpus * entries->stride);
 	int error;
 
 	if (!all)
 		return -ENOMEM;
-	memcpy(all, values, (size_t)map->cpus * map->stride);
-	for (uint32_t cpu = 0; cpu < map->cpus; cpu++) {
-		memcpy(emptying->record + emptying->part->offset, all + (size_t)cpu * map->stride, map->value_size);
+	memcpy(all, values, (size_t)entries->cpus * entries->stride);
+	for (uint32_t cpu = 0; cpu < entries->cpus; cpu++) {
+		memcpy(emptying->record + emptying->part->offset, all + (size_t)cpu * entries->stride,
+		       entries->value_size);
 		amon_clear_section(emptying->section, emptying->record);
-		memcpy(all + (size_t)cpu * map->stride, emptying->record + emptying->part->offset, map->value_size);
+		memcpy(all + (size_t)cpu * entries->stride, emptying->record + emptying->part->offset,
+		       entries->value_size);
 	}
-	error = bpf_map_update_elem(map->fd, key, all, BPF_ANY);
+	error = bpf_map_update_elem(entries->fd, key, all, BPF_ANY);
 	free(all);
 	return error;
+}
+
+static int reset_part(const struct reading *reading, struct part_emptying *data)
+{
+	const struct amon_export_part *part = data->part;
+
+	if (!part->user)
+		return read_map(reading, record_map(part->map, part->size), visit_emptying, data);
+	return is_reset(data->section, part) ? reset_user(reading, part->map, part->user) : 0;
 }
 
 static int reset_parts(const struct reading *reading, const struct amon_export_section *section)
@@ -605,7 +550,7 @@ static int reset_parts(const struct reading *reading, const struct amon_export_s
 	for (uint32_t i = 0; !error && i < section->part_count; i++) {
 		data.part = &section->parts[i];
 		if (takes_part(reading, data.part))
-			error = read_map(reading, record_map(data.part->map, data.part->size), visit_emptying, &data);
+			error = reset_part(reading, &data);
 	}
 	free(data.record);
 	return error;
@@ -615,8 +560,10 @@ static int reset_table(const struct reading *reading, const struct amon_export_t
 {
 	int error;
 
-	if (table->events)
-		return take_events(reading, table);
+	if (is_ring(table))
+		return empty_ring(reading, table);
+	if (table->user)
+		return reset_user(reading, table->map, table->user);
 	error = reset_own(reading, table);
 	if (!error)
 		error = reset_map(reading, rows_map(table));

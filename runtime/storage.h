@@ -31,7 +31,7 @@ struct amon_collected *amon_collected_new(const struct amon_exports *exports);
 int amon_collected_add(const struct amon_export_table *table, struct amon_collected_table *rows, const void *key,
                        const void *record);
 /** Sorts rows by key: address after address, number after number, in the order of the spec; rows of one key become one.
- * Events stay as they are. 0 or -ENOMEM. */
+ * Lists stay as they are. 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
 
 /** Their order: below 0, 0 or above. */
@@ -41,7 +41,7 @@ int amon_compare_keys(const struct amon_export_table *table, const void *a, cons
 int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
                         struct amon_collected **copy);
 
-/** A number or truth value of a key: 8 bytes are signed, fewer are not. */
+/** A number or truth value of a key: 8 bytes are signed (but where its type has 64 bits), fewer are not. */
 int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 
 /** Merges record `from` into `into`: every metric by its aggregation. */

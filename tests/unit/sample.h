@@ -317,7 +317,7 @@ static inline struct amon_export_section *sample_sections(struct amon_arena *are
 	struct amon_export_section *section = amon_new(arena, struct amon_export_section);
 	struct amon_export_part *part = amon_new(arena, struct amon_export_part);
 
-	*part = (struct amon_export_part){ "ingress", 0, sizeof(struct sample_section), false, 0 };
+	*part = (struct amon_export_part){ "ingress", 0, sizeof(struct sample_section), false, 0, NULL };
 	*section = (struct amon_export_section){
 		.name = "ingress",
 		.parts = part,
@@ -358,6 +358,119 @@ static inline struct amon_exports *sample_exports(struct amon_arena *arena)
 	        sample_derive("all", "",
 	                      sample_binary(arena, AMON_OP_MULTIPLY, sample_int,
 	                                    sample_column(arena, 0, -1, SAMPLE_PACKETS), sample_integer(arena, 2)));
+	return exports;
+}
+
+/*
+ * The same with two maps of a user's C beside it:
+ *
+ *	struct { __be32 host; __s16 port; } -> struct { __u64 packets; __be16 last; __u8 flags[2]; }, an LRU_PERCPU_HASH
+ *	of which CPUs become one by sum; and __u32, an ARRAY of one entry, in the section's record
+ */
+struct sample_peer_key {
+	uint8_t host[4], unused[4];
+	int64_t port;
+};
+
+struct sample_peer {
+	uint64_t packets, last, flags[2];
+	uint8_t has_last, unused[7];
+};
+
+static const struct amon_export_user sample_peers = { AMON_MAP_LRU_PERCPU_HASH, 8, 16, false };
+static const struct amon_export_user sample_total = { AMON_MAP_ARRAY, 4, 4, false };
+
+enum sample_peer_column { PEER_HOST, PEER_PORT, PEER_PACKETS, PEER_LAST, PEER_FLAGS, PEER_COLUMNS = PEER_FLAGS + 2 };
+
+static inline struct amon_export_column sample_from(struct amon_export_column column, uint32_t at, uint32_t offset,
+                                                    uint32_t size, enum amon_form form)
+{
+	column.layout.value = at;
+	column.source = (struct amon_export_source){ offset, size, form };
+	return column;
+}
+
+#define PEER_AT(member) offsetof(struct sample_peer, member)
+
+static inline void sample_peer_columns(struct amon_export_column *columns)
+{
+	static const struct amon_type host = { .base = AMON_BASE_IPV4 }, wide = { .base = AMON_BASE_INT, .bits = 64 };
+	static const struct amon_type half = { .base = AMON_BASE_INT, .bits = 16 };
+
+	columns[PEER_HOST] = sample_key_column("host", host, offsetof(struct sample_peer_key, host), 4);
+	columns[PEER_HOST].source = (struct amon_export_source){ 0, 4, AMON_FORM_UNSIGNED };
+	columns[PEER_PORT] = sample_key_column("port", sample_int, offsetof(struct sample_peer_key, port), 8);
+	columns[PEER_PORT].source = (struct amon_export_source){ 4, 2, AMON_FORM_SIGNED };
+	columns[PEER_PACKETS] =
+	        sample_from(sample_metric("packets", "sum", "", wide), PEER_AT(packets), 0, 8, AMON_FORM_UNSIGNED);
+	columns[PEER_LAST] =
+	        sample_from(sample_metric("last", "max", "", half), PEER_AT(last), 8, 2, AMON_FORM_NETWORK);
+	columns[PEER_LAST].layout.has = PEER_AT(has_last);
+	for (uint32_t i = 0; i < 2; i++)
+		columns[PEER_FLAGS + i] = sample_from(sample_metric(i ? "flags[1]" : "flags[0]", "sum", "", sample_int),
+		                                      PEER_AT(flags) + 8 * i, 10 + i, 1, AMON_FORM_UNSIGNED);
+}
+
+static inline struct amon_export_table sample_peer_table(struct amon_arena *arena)
+{
+	struct amon_export_table table = {
+		.name = "peers",
+		.help = "",
+		.map = "PEERS",
+		.user = &sample_peers,
+		.key_size = sizeof(struct sample_peer_key),
+		.record_size = sizeof(struct sample_peer),
+		.size = 1024,
+		.twice = true,
+		.reset = true,
+		.columns = amon_new_array(arena, struct amon_export_column, PEER_COLUMNS),
+		.column_count = PEER_COLUMNS,
+		.key_count = 2,
+		.top_by = -1,
+		.selected = UINT32_MAX,
+		.in_rows = UINT32_MAX,
+		.other = UINT32_MAX,
+	};
+
+	sample_peer_columns(table.columns);
+	return table;
+}
+
+/* In the section's record `total` lies behind all else, its `has` behind it. */
+static inline void sample_user_metric(struct amon_arena *arena, struct amon_export_section *section)
+{
+	uint32_t at = section->record_size;
+	struct amon_export_part *parts = amon_new_array(arena, struct amon_export_part, 2);
+	struct amon_export_column *columns =
+	        amon_new_array(arena, struct amon_export_column, section->column_count + 1);
+
+	parts[0] = section->parts[0];
+	parts[1] = (struct amon_export_part){ "TOTAL", at, 16, false, 0, &sample_total };
+	section->parts = parts;
+	section->part_count = 2;
+	section->record_size += 16;
+	memcpy(columns, section->columns, section->column_count * sizeof(*columns));
+	columns[section->column_count] =
+	        sample_from(sample_metric("total", "", "", (struct amon_type){ .base = AMON_BASE_INT, .bits = 32 }), at,
+	                    0, 4, AMON_FORM_UNSIGNED);
+	columns[section->column_count].aggregation = &amon_aggregation_value;
+	columns[section->column_count].layout.has = at + 8;
+	section->columns = columns;
+	section->column_count++;
+}
+
+static inline struct amon_exports *sample_users(struct amon_arena *arena)
+{
+	struct amon_exports *exports = sample_exports(arena);
+	struct amon_export_section *section = exports->sections;
+	struct amon_export_table *tables = amon_new_array(arena, struct amon_export_table, 2);
+
+	tables[0] = section->tables[0];
+	tables[1] = sample_peer_table(arena);
+	section->tables = tables;
+	section->table_count = 2;
+	section->user_count = 1;
+	sample_user_metric(arena, section);
 	return exports;
 }
 

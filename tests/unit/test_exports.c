@@ -339,6 +339,159 @@ static void test_damage(void **state)
 	}
 }
 
+/* --- damage to what comes from users' maps */
+
+static struct amon_export_table *peers(struct amon_exports *exports)
+{
+	return &exports->sections[0].tables[1];
+}
+
+static struct amon_export_column *peer(struct amon_exports *exports, enum sample_peer_column column)
+{
+	return &peers(exports)->columns[column];
+}
+
+static void set_user(struct amon_exports *e, struct amon_export_user user)
+{
+	static struct amon_export_user changed;
+
+	changed = user;
+	peers(e)->user = &changed;
+}
+
+static void break_key_source(struct amon_exports *e)
+{
+	peer(e, PEER_PORT)->source.offset = 7;
+}
+
+static void break_value_source(struct amon_exports *e)
+{
+	peer(e, PEER_PACKETS)->source.offset = 9;
+}
+
+static void break_source_width(struct amon_exports *e)
+{
+	peer(e, PEER_LAST)->source.size = 3;
+}
+
+static void break_source_address(struct amon_exports *e)
+{
+	peer(e, PEER_HOST)->source.size = 2;
+}
+
+static void break_number_width(struct amon_exports *e)
+{
+	peer(e, PEER_PORT)->layout.value_size = 2;
+}
+
+static void break_merge(struct amon_exports *e)
+{
+	peer(e, PEER_LAST)->aggregation = amon_aggregation_find("bit_or");
+}
+
+static void break_user_ledger(struct amon_exports *e)
+{
+	peers(e)->selected = 0;
+}
+
+static void break_user_spill(struct amon_exports *e)
+{
+	peers(e)->spill_map = "SPILL";
+}
+
+static void break_user_order(struct amon_exports *e)
+{
+	e->sections[0].user_count = 0;
+}
+
+static void break_user_count(struct amon_exports *e)
+{
+	e->sections[0].user_count = 3;
+}
+
+static void break_map_value(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_PERCPU_HASH, 8, 0, false });
+}
+
+static void break_map_key(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_PERCPU_ARRAY, 8, 16, false });
+}
+
+static void break_map_lock(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_PERCPU_HASH, 8, 16, true });
+}
+
+static void break_list_key(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_RINGBUF, 8, 16, false });
+}
+
+static void break_list_value(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_RINGBUF, 0, 16, false });
+}
+
+static void break_list_kept(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_QUEUE, 0, 16, false });
+	peers(e)->column_count = 2;
+	peers(e)->reset = false;
+}
+
+static void break_cpu(struct amon_exports *e)
+{
+	set_user(e, (struct amon_export_user){ AMON_MAP_HASH, 8, 16, false });
+	peer(e, PEER_PORT)->source = (struct amon_export_source){ 0, 0, AMON_FORM_CPU };
+}
+
+static void break_part_kind(struct amon_exports *e)
+{
+	static const struct amon_export_user hash = { AMON_MAP_HASH, 4, 4, false };
+
+	e->sections[0].parts[1].user = &hash;
+}
+
+static void break_part_source(struct amon_exports *e)
+{
+	metric(e, SAMPLE_SECTION_COLUMNS)->source.size = 8;
+}
+
+static void test_users_damage(void **state)
+{
+	static void (*const damages[])(struct amon_exports *exports) = {
+		break_key_source, break_value_source, break_source_width, break_source_address, break_number_width,
+		break_merge,      break_user_ledger,  break_user_spill,   break_user_order,     break_user_count,
+		break_map_value,  break_map_key,      break_map_lock,     break_list_key,       break_list_value,
+		break_list_kept,  break_cpu,          break_part_kind,    break_part_source,
+	};
+	struct amon_arena *arena = *state;
+
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		struct amon_exports *exports = sample_users(arena);
+
+		damages[i](exports);
+		if (decode(arena, amon_exports_encode(arena, exports)))
+			fail_msg("damage %zu was not seen", i);
+	}
+}
+
+static void test_users_round_trip(void **state)
+{
+	struct amon_arena *arena = *state;
+	struct amon_exports *back = decode(arena, amon_exports_encode(arena, sample_users(arena)));
+
+	check_round_trip(arena, sample_users(arena));
+	assert_int_equal(peers(back)->user->kind, AMON_MAP_LRU_PERCPU_HASH);
+	assert_int_equal(peers(back)->user->value_size, 16);
+	assert_int_equal(peer(back, PEER_LAST)->source.form, AMON_FORM_NETWORK);
+	assert_ptr_equal(metric(back, SAMPLE_SECTION_COLUMNS)->aggregation, &amon_aggregation_value);
+	assert_null(back->sections[0].parts[0].user);
+	assert_int_equal(amon_ledger_count(&back->sections[0]), 1);
+}
+
 static void test_not_a_table(void **state)
 {
 	static const char *const texts[] = {
@@ -418,7 +571,7 @@ static struct amon_collected *random_data(const struct amon_exports *exports)
 		fill(collected->sections[i].record, exports->sections[i].record_size);
 		for (uint32_t j = 0; j < exports->sections[i].table_count; j++) {
 			const struct amon_export_table *table = &exports->sections[i].tables[j];
-			uint8_t key[AMON_MAX_KEY], *record = malloc(table->record_size);
+			uint8_t *key = malloc(table->key_size), *record = malloc(table->record_size);
 
 			for (int row = 0; row < 3; row++) {
 				fill(key, table->key_size);
@@ -426,6 +579,7 @@ static struct amon_collected *random_data(const struct amon_exports *exports)
 				assert_int_equal(
 				        amon_collected_add(table, &collected->sections[i].tables[j], key, record), 0);
 			}
+			free(key);
 			free(record);
 			assert_int_equal(amon_collected_sort(table, &collected->sections[i].tables[j]), 0);
 		}
@@ -473,7 +627,7 @@ static void mutate(char *text, size_t length)
 
 static void test_mutations(void **state)
 {
-	char *text = amon_exports_encode(*state, sample_exports(*state));
+	char *text = amon_exports_encode(*state, sample_users(*state));
 	size_t length = strlen(text);
 	unsigned int accepted = 0;
 
@@ -496,7 +650,7 @@ static void test_mutations(void **state)
 
 static void test_truncation(void **state)
 {
-	const char *text = amon_exports_encode(*state, sample_exports(*state)), *error;
+	const char *text = amon_exports_encode(*state, sample_users(*state)), *error;
 
 	for (size_t length = 0; length < strlen(text); length++)
 		assert_null(amon_exports_decode(*state, text, length, &error));
@@ -509,6 +663,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_constants, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_users_damage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_users_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_a_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mutations, setup, teardown),

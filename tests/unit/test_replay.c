@@ -91,7 +91,7 @@ static struct amon_export_counter counters[] = {
 #define SECTION(title, record, ...)                                                                                    \
 	{                                                                                                              \
 		.name = title,                                                                                         \
-		.parts = &(struct amon_export_part){ record, 0, sizeof(struct sums), false, 0 },                       \
+		.parts = &(struct amon_export_part){ record, 0, sizeof(struct sums), false, 0, NULL },                 \
 		.part_count = 1,                                                                                       \
 		.reset = true,                                                                                         \
 		.record_size = sizeof(struct sums),                                                                    \

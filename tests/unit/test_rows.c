@@ -638,7 +638,7 @@ static void test_no_baseline(void **state)
 {
 	struct fixture *fixture = *state;
 	struct amon_export_section *section = fixture->exports->sections;
-	struct amon_export_part part = { "ingress", 0, sizeof(struct sample_section), true, 0 };
+	struct amon_export_part part = { "ingress", 0, sizeof(struct sample_section), true, 0, NULL };
 
 	section->parts = &part;
 	section->columns[SAMPLE_PACKETS].reset = section->reset = true;

@@ -9,481 +9,543 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "compiler/arena.h"
+#include "compiler/exports.h"
+#include "runtime/kernel.h"
 #include "runtime/storage.h"
-#include "sample.h"
 
-/* A kernel of its own under the file that is tested, with the manners of the real one, and without privileges. */
+/*
+ * Every kind of map that a user's C may have: filled by plain system calls, read as a user's table, and held against
+ * what was put in. Entry i has i in its key, and a value that follows from i and the CPU.
+ */
 
-#define CPUS    3
-#define BUCKETS 8
-#define MAX     20000
-
-enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
-
-/* Rows that CPUs own: a header, a list of slots, and slots. */
-#define SLOTS 16
-
-struct own_cpu {
-	uint64_t count, unused[7];
-	uint32_t list[SLOTS];
-	struct own_slot {
-		uint64_t used;
-		struct sample_key key;
-		struct sample_flow flow;
-		uint8_t padding[128 - 8 - sizeof(struct sample_key) - sizeof(struct sample_flow)];
-	} slots[SLOTS];
+struct value {
+	uint64_t wide;
+	int32_t lower;
+	uint16_t port; /* the highest byte first */
+	uint8_t few[2];
 };
 
-struct entry {
-	struct sample_key key;
-	struct sample_flow values[CPUS];
+#define VALUE_SIZE sizeof(struct value)
+
+/* A map, and what it is filled with. */
+struct subject {
+	const char *name;
+	enum amon_map_kind kind;
+	enum bpf_map_type type;
+	uint32_t flags, key_size, value_size, entries, filled;
 };
 
-static struct {
-	struct sample_section section[CPUS];
-	struct sample_flow other[CPUS];
-	struct own_cpu own[CPUS];
-	struct entry entries[MAX]; /* bucket after bucket */
-	uint32_t count, bucket_starts[BUCKETS + 1];
-	bool no_batches, wrong_size;
-	unsigned int calls;
-} kernel;
+static const struct subject subjects[] = {
+	{ "array", AMON_MAP_ARRAY, BPF_MAP_TYPE_ARRAY, 0, 4, VALUE_SIZE, 100, 100 },
+	{ "array of one", AMON_MAP_ARRAY, BPF_MAP_TYPE_ARRAY, 0, 4, VALUE_SIZE, 1, 1 },
+	{ "mapped array", AMON_MAP_ARRAY, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 4, VALUE_SIZE, 1000, 1000 },
+	{ "per-cpu array", AMON_MAP_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY, 0, 4, VALUE_SIZE, 100, 100 },
+	{ "hash", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 7, VALUE_SIZE, 5000, 3000 },
+	{ "growing hash", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, 8, VALUE_SIZE, 5000, 3000 },
+	{ "hash of one", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 4, VALUE_SIZE, 1, 1 },
+	{ "empty hash", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 4, VALUE_SIZE, 10, 0 },
+	{ "lru hash", AMON_MAP_LRU_HASH, BPF_MAP_TYPE_LRU_HASH, 0, 8, VALUE_SIZE, 50000, 3000 },
+	{ "per-cpu hash", AMON_MAP_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_HASH, 0, 8, VALUE_SIZE, 5000, 3000 },
+	{ "lru per-cpu hash", AMON_MAP_LRU_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, 0, 8, VALUE_SIZE, 50000, 3000 },
+	{ "trie", AMON_MAP_LPM_TRIE, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, 8, VALUE_SIZE, 5000, 3000 },
+	{ "queue", AMON_MAP_QUEUE, BPF_MAP_TYPE_QUEUE, 0, 0, VALUE_SIZE, 3000, 3000 },
+	{ "stack", AMON_MAP_STACK, BPF_MAP_TYPE_STACK, 0, 0, VALUE_SIZE, 3000, 2999 },
+	{ "ring", AMON_MAP_RINGBUF, BPF_MAP_TYPE_RINGBUF, 0, 0, VALUE_SIZE, 1 << 16, 500 },
+	/* keys and values of other sizes */
+	{ "key of a byte", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 1, VALUE_SIZE, 300, 256 },
+	{ "key of 512 bytes", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 512, VALUE_SIZE, 3000, 3000 },
+	{ "trie of 260 bytes", AMON_MAP_LPM_TRIE, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, 260, VALUE_SIZE, 500, 300 },
+	{ "value of 17 bytes", AMON_MAP_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_HASH, 0, 8, 17, 500, 300 },
+	{ "mapped value of 17", AMON_MAP_ARRAY, BPF_MAP_TYPE_ARRAY, BPF_F_MMAPABLE, 4, 17, 300, 300 },
+	{ "hash of 100 KiB", AMON_MAP_HASH, BPF_MAP_TYPE_HASH, 0, 8, 100 << 10, 100, 100 },
+	{ "array of 1 MiB", AMON_MAP_ARRAY, BPF_MAP_TYPE_ARRAY, 0, 4, 1 << 20, 5, 5 },
+	{ "per-cpu hash of 32 KiB", AMON_MAP_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_HASH, 0, 8, 32 << 10, 200, 200 },
+	{ "lru hash of 5 KiB", AMON_MAP_LRU_HASH, BPF_MAP_TYPE_LRU_HASH, 0, 8, 5000, 5000, 300 },
+	{ "queue of 5 KiB", AMON_MAP_QUEUE, BPF_MAP_TYPE_QUEUE, 0, 0, 5000, 300, 300 },
+	{ "ring of 5 KiB", AMON_MAP_RINGBUF, BPF_MAP_TYPE_RINGBUF, 0, 0, 5000, 1 << 20, 100 },
+};
 
-static int fake_cpus(void)
+#define SUBJECTS (sizeof(subjects) / sizeof(*subjects))
+
+/* --- what is put in */
+
+static uint32_t cpus_of(const struct subject *subject)
 {
-	return CPUS;
+	return amon_map_is_percpu(subject->kind) ? (uint32_t)libbpf_num_possible_cpus() : 1;
 }
 
-static int fake_info(int fd, void *to, __u32 *length)
+static uint32_t stride_of(const struct subject *subject)
 {
-	struct bpf_map_info *info = to;
+	return amon_map_is_percpu(subject->kind) ? (subject->value_size + 7) & ~7u : subject->value_size;
+}
 
-	assert_int_equal(*length, sizeof(*info));
-	info->type = fd == ROWS_MAP ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY;
-	info->key_size = fd == ROWS_MAP ? sizeof(struct sample_key) : 4;
-	info->value_size = fd == SECTION_MAP ? sizeof(struct sample_section) : sizeof(struct sample_flow);
-	info->value_size += kernel.wrong_size;
-	if (fd == OWN_MAP) {
-		info->type = BPF_MAP_TYPE_ARRAY;
-		info->max_entries = CPUS;
-		info->value_size = sizeof(struct own_cpu);
+static struct value value_of(uint32_t i, uint32_t cpu)
+{
+	return (struct value){ .wide = UINT64_MAX / 2 + 7ULL * i + cpu,
+		               .lower = -5 * (int32_t)i - (int32_t)cpu,
+		               .port = htons((uint16_t)(i + cpu)),
+		               .few = { 0xff, (uint8_t)(3 * i + cpu) } };
+}
+
+static void put_values(const struct subject *subject, uint32_t i, uint8_t *values)
+{
+	memset(values, 0xee, (size_t)cpus_of(subject) * stride_of(subject));
+	for (uint32_t cpu = 0; cpu < cpus_of(subject); cpu++) {
+		struct value value = value_of(i, cpu);
+
+		memcpy(values + (size_t)cpu * stride_of(subject), &value, sizeof(value));
 	}
-	return 0;
 }
 
-static int32_t find_entry(const void *key)
+static uint32_t key_at(const struct subject *subject)
 {
-	for (uint32_t i = 0; i < kernel.count; i++)
-		if (!memcmp(&kernel.entries[i].key, key, sizeof(struct sample_key)))
-			return (int32_t)i;
-	return -1;
+	return subject->kind == AMON_MAP_LPM_TRIE ? 4 : 0;
 }
 
-static int fake_lookup(int fd, const void *key, void *value)
+/* So many bytes of a key tell its number, the highest first but in an array. */
+static uint32_t key_width(const struct subject *subject)
 {
-	if (fd == SECTION_MAP)
-		memcpy(value, kernel.section, sizeof(kernel.section));
-	else if (fd == OTHER_MAP)
-		memcpy(value, kernel.other, sizeof(kernel.other));
-	else if (find_entry(key) < 0)
-		return -ENOENT;
+	uint32_t size = subject->key_size - key_at(subject);
+
+	return size >= 4 ? 4 : size >= 2 ? 2 : 1;
+}
+
+static void put_key(const struct subject *subject, uint32_t i, uint8_t *key)
+{
+	uint32_t bits = 8 * (subject->key_size - 4), number = htonl(i << (32 - 8 * key_width(subject)));
+
+	memset(key, 0xab, subject->key_size);
+	if (subject->kind == AMON_MAP_LPM_TRIE)
+		memcpy(key, &bits, 4);
+	if (subject->kind == AMON_MAP_ARRAY || subject->kind == AMON_MAP_PERCPU_ARRAY)
+		memcpy(key, &i, 4);
 	else
-		memcpy(value, kernel.entries[find_entry(key)].values, sizeof(kernel.entries->values));
-	return 0;
+		memcpy(key + key_at(subject), &number, key_width(subject));
 }
 
-static int fake_update(int fd, const void *key, const void *value, __u64 flags)
+/* Nothing but a program writes into a ring: one that gives it what it finds in an array. */
+static int record_program(int ring, int array, uint32_t size)
 {
-	(void)key;
-	(void)flags;
-	assert_int_not_equal(fd, ROWS_MAP);
-	memcpy(fd == SECTION_MAP ? (void *)kernel.section : (void *)kernel.other, value,
-	       fd == SECTION_MAP ? sizeof(kernel.section) : sizeof(kernel.other));
-	return 0;
+	const struct bpf_insn code[] = {
+		{ BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0 },
+		{ BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4 },
+		{ BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, array },
+		{ 0 },
+		{ BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem },
+		{ BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 6, 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_0, 0, 0 },
+		{ BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, ring },
+		{ 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, (int32_t)size },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, 0 },
+		{ BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ringbuf_output },
+		{ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "put_record", "GPL", code, sizeof(code) / sizeof(*code), NULL);
 }
 
-static void remove_entry(uint32_t at)
+static void put_record(int ring, const void *record, uint32_t size)
 {
-	memmove(&kernel.entries[at], &kernel.entries[at + 1], (kernel.count - at - 1) * sizeof(*kernel.entries));
-	kernel.count--;
-	for (int i = 0; i <= BUCKETS; i++)
-		if (kernel.bucket_starts[i] > at)
-			kernel.bucket_starts[i]--;
+	uint8_t packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet, .data_size_in = sizeof(packet));
+	int array = bpf_map_create(BPF_MAP_TYPE_ARRAY, "record", 4, size, 1, NULL);
+	int program = record_program(ring, array, size);
+
+	assert_true(program >= 0);
+	assert_int_equal(bpf_map_update_elem(array, &(uint32_t){ 0 }, record, BPF_ANY), 0);
+	assert_int_equal(bpf_prog_test_run_opts(program, &run), 0);
+	assert_int_equal(run.retval, 0);
+	close(program);
+	close(array);
 }
 
-static int fake_delete(int fd, const void *key)
+static void put(const struct subject *subject, int map, uint32_t i)
 {
-	int32_t at = find_entry(key);
+	uint8_t *values = malloc((size_t)cpus_of(subject) * stride_of(subject)), key[4096];
 
-	assert_int_equal(fd, ROWS_MAP);
-	if (at < 0)
-		return -ENOENT;
-	remove_entry((uint32_t)at);
-	return 0;
+	put_key(subject, i, key);
+	put_values(subject, i, values);
+	if (subject->kind == AMON_MAP_RINGBUF)
+		put_record(map, values, subject->value_size);
+	else
+		assert_int_equal(bpf_map_update_elem(map, subject->key_size ? key : NULL, values, BPF_ANY), 0);
+	free(values);
 }
 
-/* A key that is not there starts anew, as in the kernel. */
-static int fake_next(int fd, const void *key, void *next)
+static void fill(const struct subject *subject, int map)
 {
-	uint32_t at = key ? (uint32_t)(find_entry(key) + 1) : 0;
-
-	assert_int_equal(fd, ROWS_MAP);
-	if (at >= kernel.count)
-		return -ENOENT;
-	memcpy(next, &kernel.entries[at].key, sizeof(struct sample_key));
-	return 0;
+	for (uint32_t i = 0; i < subject->filled; i++)
+		put(subject, map, i);
 }
 
-static void copy_entry(const struct entry *entry, uint32_t place, void *keys, void *values)
+/* --- the table that says what is in it */
+
+enum column { PREFIX, NUMBER, CPU, WIDE, LOWER, PORT, FEW, COLUMNS };
+
+/* Numbers have 8 bytes each in a row's key; in its record 16, with what is beside the value. */
+static void set_column(struct amon_export_column *column, enum column which, const struct amon_aggregation *aggregation,
+                       struct amon_export_source source, uint8_t bits)
 {
-	memcpy((struct sample_key *)keys + place, &entry->key, sizeof(entry->key));
-	memcpy((uint8_t *)values + place * sizeof(entry->values), entry->values, sizeof(entry->values));
+	static const char *const names[] = { "prefix", "number", "cpu", "wide", "lower", "port", "few" };
+	uint32_t at = aggregation ? 16 * (which - WIDE) : 8 * which;
+	bool counted = aggregation && aggregation->parts & AMON_PART_COUNT;
+
+	*column = (struct amon_export_column){
+		.kind = aggregation ? AMON_COLUMN_METRIC : AMON_COLUMN_KEY,
+		.name = names[which],
+		.spec_name = names[which],
+		.help = "",
+		.unit = "",
+		.ipfix = "",
+		.type = { .base = AMON_BASE_INT, .bits = bits },
+		.divisor = 1,
+		.multiplier = 1,
+		.aggregation = aggregation,
+		.layout = { .value = at,
+		            .count = counted ? at + 8 : UINT32_MAX,
+		            .squares = UINT32_MAX,
+		            .time = UINT32_MAX,
+		            .buckets = UINT32_MAX,
+		            .has = aggregation && !counted ? at + 8 : UINT32_MAX,
+		            .value_size = 8,
+		            .version = UINT32_MAX },
+		.source = source,
+	};
 }
 
-/* Bucket by bucket, each whole or not at all. */
-static int fake_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
-                      const struct bpf_map_batch_opts *options)
+static void add_keys(const struct subject *subject, struct amon_export_table *table, bool each_cpu)
 {
-	uint32_t bucket = 0, room = *count, total = 0;
-	int error = 0;
+	bool array = subject->kind == AMON_MAP_ARRAY || subject->kind == AMON_MAP_PERCPU_ARRAY;
+	struct amon_export_source prefix = { 0, 4, AMON_FORM_UNSIGNED }, cpu = { 0, 0, AMON_FORM_CPU };
+	struct amon_export_source number = { key_at(subject), key_width(subject),
+		                             array ? AMON_FORM_UNSIGNED : AMON_FORM_NETWORK };
 
-	assert_int_equal(fd, ROWS_MAP);
-	assert_null(options);
-	kernel.calls++;
-	if (kernel.no_batches)
-		return -524; /* ENOTSUPP, which user space has no name for */
-	if (in)
-		memcpy(&bucket, in, sizeof(bucket));
-	for (; bucket < BUCKETS; bucket++) {
-		uint32_t first = kernel.bucket_starts[bucket], last = kernel.bucket_starts[bucket + 1];
-
-		if (last - first > room - total) {
-			error = total ? 0 : -ENOSPC;
-			break;
-		}
-		for (uint32_t i = first; i < last; i++)
-			copy_entry(&kernel.entries[i], total++, keys, values);
-	}
-	if (bucket == BUCKETS)
-		error = -ENOENT;
-	*count = total;
-	memcpy(out, &bucket, sizeof(bucket));
-	return error;
+	if (subject->kind == AMON_MAP_LPM_TRIE)
+		set_column(&table->columns[table->column_count++], PREFIX, NULL, prefix, 32);
+	set_column(&table->columns[table->column_count++], NUMBER, NULL, number, 32);
+	if (each_cpu)
+		set_column(&table->columns[table->column_count++], CPU, NULL, cpu, 32);
 }
 
-static int fake_delete_batch(int fd, void *in, void *out, void *keys, void *values, __u32 *count,
-                             const struct bpf_map_batch_opts *options)
+/* `aggregation` NULL: they are keys. */
+static void add_values(struct amon_export_table *table, const struct amon_aggregation *aggregation)
 {
-	int error = fake_batch(fd, in, out, keys, values, count, options);
+	static const struct {
+		struct amon_export_source source;
+		uint8_t bits;
+	} values[] = {
+		{ { offsetof(struct value, wide), 8, AMON_FORM_UNSIGNED }, 64 },
+		{ { offsetof(struct value, lower), 4, AMON_FORM_SIGNED }, 0 },
+		{ { offsetof(struct value, port), 2, AMON_FORM_NETWORK }, 16 },
+		{ { offsetof(struct value, few) + 1, 1, AMON_FORM_UNSIGNED }, 8 },
+	};
 
-	for (uint32_t i = 0; (!error || error == -ENOENT) && i < *count; i++)
-		assert_int_equal(fake_delete(fd, (struct sample_key *)keys + i), 0);
-	return error;
+	for (uint32_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		set_column(&table->columns[table->column_count++], WIDE + i, aggregation, values[i].source,
+		           values[i].bits);
 }
-
-#define libbpf_num_possible_cpus        fake_cpus
-#define bpf_obj_get_info_by_fd          fake_info
-#define bpf_map_lookup_elem             fake_lookup
-#define bpf_map_update_elem             fake_update
-#define bpf_map_delete_elem             fake_delete
-#define bpf_map_get_next_key            fake_next
-#define bpf_map_lookup_batch            fake_batch
-#define bpf_map_lookup_and_delete_batch fake_delete_batch
-
-#include "runtime/own.c"
-#include "runtime/storage.c"
-
-/* --- tests */
 
 struct fixture {
 	struct amon_arena *arena;
-	struct amon_exports *exports;
+	const struct subject *subject;
+	struct amon_exports exports;
+	struct amon_export_section section;
+	struct amon_export_user user;
+	struct amon_export_table table;
 	struct amon_maps maps;
 	struct amon_failure failure;
 };
 
-static int fd_of(const char *name)
+enum timing { KEPT, TAKEN, SNAPSHOT };
+
+static int create(const struct subject *subject)
 {
-	if (!strcmp(name, "ingress_flows_spill"))
-		return ROWS_MAP;
-	return !strcmp(name, "ingress") ? SECTION_MAP : strcmp(name, "ingress_flows") ? OTHER_MAP : OWN_MAP;
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = subject->flags);
+	bool ring = subject->kind == AMON_MAP_RINGBUF;
+
+	return bpf_map_create(subject->type, "subject", subject->key_size, ring ? 0 : subject->value_size,
+	                      subject->entries, &options);
 }
 
-/* What amon_reader_cut() does of a read. */
-static int collect(const struct fixture *fixture, struct amon_collected **collected)
+/* What a compiler would have made of `table subject = map subject …`, around maps that are there. */
+static void describe(struct fixture *f, const struct subject *subject, const struct amon_aggregation *aggregation,
+                     bool each_cpu, enum timing timing)
 {
-	int error;
+	const char *error;
 
-	*collected = amon_collected_new(fixture->exports);
-	error = amon_storage_read(&fixture->maps, fixture->exports, 0, AMON_SHARED, *collected,
-	                          (struct amon_failure *)&fixture->failure);
-	if (!error)
-		error = amon_collected_sort(fixture->exports->sections[0].tables, (*collected)->sections[0].tables);
-	return error;
+	*f = (struct fixture){
+		.arena = amon_arena_new(),
+		.subject = subject,
+		.user = { subject->kind, subject->key_size, subject->value_size, false },
+		.section = { .name = "ingress",
+		             .table_count = 1,
+		             .user_count = 1,
+		             .hook_count = 1,
+		             .record_size = 32,
+		             .selected = 16 },
+		.exports = { .probe = "test", .section_count = 1 },
+		.table = { .name = "subject",
+		           .map = "subject",
+		           .key_size = 8 * COLUMNS,
+		           .record_size = 16 * (COLUMNS - WIDE),
+		           .twice = timing == SNAPSHOT,
+		           .reset = timing != KEPT,
+		           .top_by = -1,
+		           .selected = UINT32_MAX,
+		           .in_rows = UINT32_MAX,
+		           .other = UINT32_MAX },
+	};
+	f->table.user = &f->user;
+	f->table.columns = amon_new_array(f->arena, struct amon_export_column, COLUMNS);
+	if (!amon_map_is_list(subject->kind))
+		add_keys(subject, &f->table, each_cpu);
+	add_values(&f->table, amon_map_is_list(subject->kind) ? NULL : aggregation);
+	while (f->table.key_count < f->table.column_count &&
+	       f->table.columns[f->table.key_count].kind == AMON_COLUMN_KEY)
+		f->table.key_count++;
+	f->section.tables = &f->table;
+	f->section.parts = amon_new(f->arena, struct amon_export_part);
+	*f->section.parts = (struct amon_export_part){ "ledger", 0, 32, false, 0, NULL };
+	f->section.part_count = 1;
+	f->exports.sections = &f->section;
+	error = amon_exports_encode(f->arena, &f->exports);
+	assert_non_null(amon_exports_decode(f->arena, error, strlen(error), &error));
+	assert_int_equal(amon_maps_list(&f->exports, &f->maps), 0);
+	amon_maps_entry(&f->maps, "ledger")->skipped = true;
 }
 
-static int reset(struct fixture *fixture)
+static int *fd_of(struct fixture *f, unsigned int clone)
 {
-	fixture->exports->sections[0].reset = true;
-	fixture->exports->sections[0].tables[0].reset = true;
-	for (uint32_t i = 0; i < fixture->exports->sections[0].column_count; i++)
-		fixture->exports->sections[0].columns[i].reset = true;
-	return amon_storage_reset(&fixture->maps, fixture->exports, 0, AMON_SHARED, &fixture->failure);
+	return &amon_maps_entry(&f->maps, "subject")->fds[clone];
 }
 
-static int setup(void **state)
+static void setup_of(struct fixture *f, const struct subject *subject, const struct amon_aggregation *aggregation,
+                     bool each_cpu, enum timing timing)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	memset(&kernel, 0, sizeof(kernel));
-	fixture->arena = amon_arena_new();
-	fixture->exports = sample_exports(fixture->arena);
-	assert_int_equal(amon_maps_list(fixture->exports, &fixture->maps), 0);
-	for (uint32_t i = 0; i < fixture->maps.count; i++)
-		fixture->maps.maps[i].fds[0] = fd_of(fixture->maps.maps[i].name);
-	amon_maps_entry(&fixture->maps, "ingress_flows")->memory[0] = kernel.own;
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	amon_kernel_pretend("", NULL);
-	free(fixture->maps.maps);
-	amon_arena_free(fixture->arena);
-	free(fixture);
-	return 0;
-}
-
-/* `count` rows in buckets of the given sizes; row n has n packets on each CPU and n as its address. */
-static void fill_rows(const uint32_t sizes[BUCKETS])
-{
-	for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
-		for (uint32_t i = 0; i < sizes[bucket]; i++) {
-			struct entry *entry = &kernel.entries[kernel.count++];
-
-			entry->key.version = 4;
-			memcpy(entry->key.src, &kernel.count, 4);
-			for (uint32_t cpu = 0; cpu < CPUS; cpu++)
-				entry->values[cpu].packets = kernel.count;
-			entry->values[1].lowest = kernel.count;
-			entry->values[1].has_lowest = 1;
-		}
-		kernel.bucket_starts[bucket + 1] = kernel.count;
+	describe(f, subject, aggregation, each_cpu, timing);
+	for (unsigned int clone = 0; clone < (timing == SNAPSHOT ? AMON_CLONES : 1); clone++) {
+		*fd_of(f, clone) = create(subject);
+		if (*fd_of(f, clone) < 0)
+			fail_msg("%s: %s", subject->name, strerror(errno));
 	}
 }
 
-static void check_rows(const struct fixture *fixture)
+static void teardown_of(struct fixture *f)
 {
-	struct amon_collected *collected;
-	const struct amon_collected_table *rows;
-	uint64_t sum = 0, lowest = 0;
+	amon_maps_close(&f->maps);
+	amon_arena_free(f->arena);
+}
 
-	assert_int_equal(collect(fixture, &collected), 0);
-	rows = collected->sections[0].tables;
-	assert_int_equal(rows->row_count, kernel.count);
-	for (uint64_t i = 0; i < rows->row_count; i++) {
-		const struct sample_flow *flow = (const struct sample_flow *)(const void *)rows->records + i;
+static struct amon_collected *collect(struct fixture *f, unsigned int clone)
+{
+	struct amon_collected *collected = amon_collected_new(&f->exports);
+	unsigned int which = f->table.twice ? AMON_RESET : AMON_SHARED | AMON_EVENTS;
+	int error = amon_storage_read(&f->maps, &f->exports, clone, which, collected, &f->failure);
 
-		sum += flow->packets;
-		lowest += flow->lowest;
-		assert_int_equal(flow->has_lowest, 1);
+	if (error)
+		fail_msg("%s: %s", f->subject->name, f->failure.message);
+	assert_int_equal(amon_collected_sort(&f->table, collected->sections[0].tables), 0);
+	return collected;
+}
+
+/* What amon_reader_done() empties. */
+static void reset(struct fixture *f, unsigned int clone)
+{
+	unsigned int which = f->table.twice ? AMON_RESET : AMON_EVENTS;
+
+	if (amon_storage_reset(&f->maps, &f->exports, clone, which, &f->failure))
+		fail_msg("%s: %s", f->subject->name, f->failure.message);
+}
+
+/* --- what comes out */
+
+static uint64_t word_at(const uint8_t *bytes, uint32_t at)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes + at, sizeof(word));
+	return word;
+}
+
+static void check_word(const struct fixture *f, uint64_t row, enum column column, uint64_t is, uint64_t should)
+{
+	if (is != should)
+		fail_msg("%s: row %lu, column %d: %lx is not %lx", f->subject->name, row, column, is, should);
+}
+
+/* Values as they are: of the first CPU, or of the row's own. */
+static void check_values(const struct fixture *f, uint64_t row, uint32_t i, uint32_t cpu, const uint8_t *at,
+                         uint32_t step)
+{
+	struct value value = value_of(i, cpu);
+
+	check_word(f, row, WIDE, word_at(at, 0), value.wide);
+	check_word(f, row, LOWER, word_at(at, step), (uint64_t)(int64_t)value.lower);
+	check_word(f, row, PORT, word_at(at, 2 * step), (uint16_t)(i + cpu));
+	check_word(f, row, FEW, word_at(at, 3 * step), (uint8_t)(3 * i + cpu));
+}
+
+static uint32_t item_of(const struct subject *subject, uint64_t row)
+{
+	return subject->kind == AMON_MAP_STACK ? subject->filled - 1 - (uint32_t)row : (uint32_t)row;
+}
+
+static void check_filled(const struct fixture *f, const struct amon_collected_table *rows)
+{
+	bool list = amon_map_is_list(f->subject->kind);
+
+	check_word(f, 0, COLUMNS, rows->row_count, f->subject->filled);
+	for (uint64_t row = 0; row < rows->row_count; row++) {
+		const uint8_t *key = rows->keys + row * f->table.key_size;
+		const uint8_t *record = rows->records + row * f->table.record_size;
+		uint32_t i = item_of(f->subject, row);
+
+		if (!list)
+			check_word(f, row, NUMBER, word_at(key, 8 * NUMBER), i);
+		check_values(f, row, i, 0, list ? key + 8 * WIDE : record, list ? 8 : 16);
 	}
-	assert_int_equal(lowest, (uint64_t)kernel.count * (kernel.count + 1) / 2);
-	assert_int_equal(sum, CPUS * lowest);
+}
+
+static bool is_array(const struct subject *subject)
+{
+	return subject->kind == AMON_MAP_ARRAY || subject->kind == AMON_MAP_PERCPU_ARRAY;
+}
+
+/* Arrays have all their entries still, with zeros. */
+static void check_empty(struct fixture *f, unsigned int clone)
+{
+	struct amon_collected *collected = collect(f, clone);
+	const struct amon_collected_table *rows = collected->sections[0].tables;
+
+	check_word(f, 0, COLUMNS, rows->row_count, is_array(f->subject) ? f->subject->entries : 0);
+	for (uint64_t row = 0; row < rows->row_count; row++)
+		for (uint32_t column = 0; column < COLUMNS - WIDE; column++)
+			check_word(f, row, WIDE + column,
+			           word_at(rows->records + row * f->table.record_size, 16 * column), 0);
 	amon_collected_free(collected);
 }
 
-static const uint32_t even[BUCKETS] = { 3, 1, 0, 2, 5, 0, 0, 1 };
-static const uint32_t uneven[BUCKETS] = { 2, 7000, 0, 1, 12000, 0, 0, 1 };
-static const uint32_t empty[BUCKETS];
-
-static void test_read(void **state)
+static void check_read(struct fixture *f, unsigned int clone)
 {
-	fill_rows(even);
-	check_rows(*state);
-	assert_int_equal(kernel.calls, 1);
+	struct amon_collected *collected = collect(f, clone);
+
+	check_filled(f, collected->sections[0].tables);
+	amon_collected_free(collected);
 }
 
-/* A bucket that is larger than a batch makes it grow. */
-static void test_large_buckets(void **state)
+/* Queues and stacks cannot be read but by taking. */
+static bool can_be_kept(const struct subject *subject)
 {
-	fill_rows(uneven);
-	check_rows(*state);
-	assert_true(kernel.calls > 2);
+	return subject->kind != AMON_MAP_QUEUE && subject->kind != AMON_MAP_STACK;
 }
 
-static void test_empty(void **state)
+/* Each read says the same. */
+static void check_kept(const struct subject *subject)
 {
-	fill_rows(empty);
-	check_rows(*state);
+	struct fixture f;
+
+	if (!can_be_kept(subject))
+		return;
+	setup_of(&f, subject, &amon_aggregation_value, false, KEPT);
+	fill(subject, *fd_of(&f, 0));
+	for (int i = 0; i < 2; i++) {
+		check_read(&f, 0);
+		reset(&f, 0);
+	}
+	teardown_of(&f);
 }
 
-static void test_no_batches(void **state)
+/* One map: a read takes what is there, and the next has what came since. */
+static void check_taken(const struct subject *subject)
 {
-	kernel.no_batches = true;
-	fill_rows(even);
-	check_rows(*state);
+	struct fixture f;
+
+	setup_of(&f, subject, &amon_aggregation_value, false, TAKEN);
+	for (int i = 0; i < 2; i++) {
+		fill(subject, *fd_of(&f, 0));
+		check_read(&f, 0);
+		reset(&f, 0);
+		check_empty(&f, 0);
+	}
+	teardown_of(&f);
 }
 
-/* A command that pretends asks for none. */
-static void test_pretends_no_batches(void **state)
+/* Two maps: of the one that rests all may be read again, until it is emptied; the other is not touched. */
+static void check_snapshot(const struct subject *subject)
 {
+	struct fixture f;
+
+	setup_of(&f, subject, &amon_aggregation_value, false, SNAPSHOT);
+	fill(subject, *fd_of(&f, 1));
+	check_read(&f, 1);
+	check_read(&f, 1);
+	check_empty(&f, 0);
+	reset(&f, 0);
+	check_read(&f, 1);
+	reset(&f, 1);
+	check_empty(&f, 1);
+	teardown_of(&f);
+}
+
+static void check_all(void (*check)(const struct subject *subject))
+{
+	for (size_t i = 0; i < SUBJECTS; i++)
+		check(&subjects[i]);
+}
+
+/* The same twice: in batches, and one by one. */
+static void check_both_ways(void (*check)(const struct subject *subject))
+{
+	check_all(check);
 	assert_int_equal(amon_kernel_pretend("no-batch", NULL), 0);
-	fill_rows(even);
-	check_rows(*state);
-	assert_int_equal(reset(*state), 0);
-	assert_int_equal(kernel.count, 0);
-	assert_int_equal(kernel.calls, 0);
+	check_all(check);
+	assert_int_equal(amon_kernel_pretend("", NULL), 0);
 }
 
-static void test_records(void **state)
+#define SKIP_WITHOUT_BPF()                                                                                             \
+	if (getenv("AMON_NO_BPF"))                                                                                     \
+	skip()
+
+static void test_kept(void **state)
 {
-	struct fixture *fixture = *state;
-	struct amon_collected *collected;
-	const struct sample_section *section;
-
-	for (uint32_t cpu = 0; cpu < CPUS; cpu++) {
-		kernel.section[cpu].packets = cpu + 1;
-		kernel.section[cpu].seen.bytes = 10;
-		kernel.section[cpu].gaps_buckets[63] = 1;
-		kernel.other[cpu].bytes = 5;
-	}
-	kernel.section[2].has_smallest = 1;
-	assert_int_equal(collect(fixture, &collected), 0);
-	section = (const struct sample_section *)(const void *)collected->sections[0].record;
-	assert_int_equal(section->packets, 6);
-	assert_int_equal(section->seen.bytes, 30);
-	assert_int_equal(section->gaps_buckets[63], 3);
-	assert_int_equal(section->has_smallest, 1);
-	assert_int_equal(((const struct sample_flow *)(const void *)collected->sections[0].tables[0].other)->bytes, 15);
-	amon_collected_free(collected);
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_both_ways(check_kept);
 }
 
-static void check_reset(struct fixture *fixture, const uint32_t sizes[BUCKETS])
+static void test_taken(void **state)
 {
-	static const struct sample_section zero;
-
-	fill_rows(sizes);
-	kernel.section[1].packets = 7;
-	kernel.other[2].packets = 7;
-	assert_int_equal(reset(fixture), 0);
-	assert_int_equal(kernel.count, 0);
-	assert_memory_equal(&kernel.section[1], &zero, sizeof(zero));
-	assert_int_equal(kernel.other[2].packets, 0);
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_both_ways(check_taken);
 }
 
-static void test_reset(void **state)
+static void test_snapshot(void **state)
 {
-	check_reset(*state, even);
-	check_reset(*state, empty);
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	check_both_ways(check_snapshot);
 }
-
-static void test_reset_without_batches(void **state)
-{
-	kernel.no_batches = true;
-	check_reset(*state, even);
-	check_reset(*state, empty);
-}
-
-/* The export table and the object must say the same, or the kernel would write past what is allocated. */
-static void test_wrong_size(void **state)
-{
-	struct fixture *fixture = *state;
-	struct amon_collected *collected;
-
-	kernel.wrong_size = true;
-	assert_int_equal(collect(fixture, &collected), -EINVAL);
-	amon_collected_free(collected);
-	assert_non_null(strstr(fixture->failure.message, "ingress"));
-	assert_int_equal(reset(fixture), -EINVAL);
-}
-
-static void own_row(uint32_t cpu, uint32_t slot, uint8_t address, uint64_t packets)
-{
-	struct own_cpu *own = &kernel.own[cpu];
-
-	own->list[own->count++] = slot;
-	own->slots[slot] = (struct own_slot){ .used = 1,
-		                              .key = { .version = 4, .src = { address } },
-		                              .flow = { .packets = packets } };
-}
-
-/* Rows of one key become one, on whichever CPUs and in whichever maps they are. */
-static void test_own_rows(void **state)
-{
-	struct fixture *fixture = *state;
-	struct amon_collected *collected;
-	const struct sample_flow *flows;
-
-	own_row(0, 3, 7, 10);
-	own_row(0, 15, 8, 1);
-	own_row(2, 0, 7, 5);
-	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
-	kernel.entries[0].values[1].packets = 100;
-	kernel.count = 1;
-	for (int i = 1; i <= BUCKETS; i++)
-		kernel.bucket_starts[i] = 1;
-	assert_int_equal(collect(fixture, &collected), 0);
-	assert_int_equal(collected->sections[0].tables[0].row_count, 2);
-	flows = (const struct sample_flow *)(const void *)collected->sections[0].tables[0].records;
-	assert_int_equal(flows[0].packets, 15);
-	assert_int_equal(flows[1].packets, 101);
-	amon_collected_free(collected);
-}
-
-/* To the last byte, so that the next window's first packet finds an empty slot. */
-static void test_reset_own_rows(void **state)
-{
-	static const struct own_slot zero;
-
-	own_row(1, 4, 9, 3);
-	own_row(1, 5, 10, 3);
-	assert_int_equal(reset(*state), 0);
-	assert_int_equal(kernel.own[1].count, 0);
-	assert_memory_equal(&kernel.own[1].slots[4], &zero, sizeof(zero));
-	assert_memory_equal(&kernel.own[1].slots[5], &zero, sizeof(zero));
-}
-
-/* The table's size on one CPU, as small as it is; a share of it where all would take too much. */
-static void test_shapes(void **state)
-{
-	const struct fixture *fixture = *state;
-	struct amon_export_table table = fixture->exports->sections[0].tables[0];
-	struct amon_own_shape shape;
-
-	table.twice = true;
-	table.size = 1;
-	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit + shape.spill, 1);
-	table.size = 1000;
-	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit + shape.spill, 1000);
-	assert_int_equal(shape.slots, 2048);
-	/* 2 CPUs × 2 clones × 128 bytes × 65,536 rows are 32 MiB, so each CPU has half of the rows */
-	table.size = 65536;
-	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit, 32768);
-	assert_int_equal(shape.spill, 65536);
-	/* and never less than 4,096 */
-	shape = amon_own_shape(&table, 512, false);
-	assert_int_equal(shape.limit, 4096);
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
-		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
-		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
-		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_shapes),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
