@@ -248,13 +248,10 @@ static const struct amon_schema part_rows[] = {
 };
 
 static const struct amon_schema memory_rows[] = {
-	TEXT(struct amon_export_memory, map, "map"),
-	U32(struct amon_export_memory, key_size, "key_size"),
-	U32(struct amon_export_memory, value_size, "value_size"),
-	U32(struct amon_export_memory, entries, "entries"),
-	BOOL(struct amon_export_memory, grows, "grows"),
-	PLACE(struct amon_export_memory, seen, "seen"),
-	END,
+	TEXT(struct amon_export_memory, map, "map"),          NAME(struct amon_export_memory, rows, "rows"),
+	U32(struct amon_export_memory, size, "size"),         U32(struct amon_export_memory, windows, "windows"),
+	U32(struct amon_export_memory, key_size, "key_size"), U32(struct amon_export_memory, value_size, "value_size"),
+	PLACE(struct amon_export_memory, seen, "seen"),       END,
 };
 
 static const struct amon_schema section_rows[] = {

@@ -275,15 +275,56 @@ static int shape_rows(struct bpf_object *object, const struct amon_export_table 
 	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
 }
 
+/* The kernel rounds the number of entries up to a power of two, of 32 bits. */
+#define ENTRIES_MAX (1u << 31)
+
+/* Rows that there can be at a time, of all CPUs. */
+static uint64_t count_rows(const struct amon_export_section *section, const struct amon_export_memory *memory,
+                           uint32_t cpus, bool replay)
+{
+	for (uint32_t i = 0; memory->rows && i < section->table_count; i++)
+		if (!strcmp(section->tables[i].map, memory->rows)) {
+			struct amon_own_shape shape = amon_own_shape(&section->tables[i], cpus, replay);
+
+			return (uint64_t)cpus * shape.limit + shape.spill;
+		}
+	return memory->size;
+}
+
+static int shape_memory(struct bpf_object *object, const struct amon_export_section *section,
+                        const struct amon_export_memory *memory, uint32_t cpus, bool replay)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, memory->map);
+	uint64_t entries;
+
+	if (!map)
+		return -EINVAL;
+	if (!memory->windows)
+		return 0;
+	entries = memory->windows * count_rows(section, memory, cpus, replay);
+	return bpf_map__set_max_entries(map, entries < ENTRIES_MAX ? (uint32_t)entries : ENTRIES_MAX);
+}
+
+static int shape_section(struct bpf_object *object, const struct amon_export_section *section, uint32_t cpus,
+                         bool replay)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < section->table_count && !error; i++)
+		if (!section->tables[i].events)
+			error = shape_rows(object, &section->tables[i], cpus, replay);
+	for (uint32_t i = 0; i < section->memory_count && !error; i++)
+		error = shape_memory(object, section, &section->memories[i], cpus, replay);
+	return error;
+}
+
 int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
 {
 	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
 	int error = 0;
 
-	for (uint32_t i = 0; i < exports->section_count; i++)
-		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
-			if (!exports->sections[i].tables[j].events)
-				error = shape_rows(object, &exports->sections[i].tables[j], cpus, replay);
+	for (uint32_t i = 0; i < exports->section_count && !error; i++)
+		error = shape_section(object, &exports->sections[i], cpus, replay);
 	return error;
 }
 
