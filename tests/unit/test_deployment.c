@@ -325,13 +325,30 @@ static void test_killed_readers(void **state)
 	build_free(&built);
 }
 
+/* Behind each test: what one that failed has left running. */
+static int end_all(void **state)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+
+	(void)state;
+	if (!network_allowed())
+		return 0;
+	traffic_stop_all();
+	if (!amon_deployment_open("p", &deployment, &failure))
+		amon_deployment_remove(&deployment, &failure);
+	amon_deployment_close(&deployment);
+	amon_failure_clear(&failure);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replace_windows),
-		cmocka_unit_test(test_replace_totals),
-		cmocka_unit_test(test_replace_snapshot),
-		cmocka_unit_test(test_killed_readers),
+		cmocka_unit_test_teardown(test_replace_windows, end_all),
+		cmocka_unit_test_teardown(test_replace_totals, end_all),
+		cmocka_unit_test_teardown(test_replace_snapshot, end_all),
+		cmocka_unit_test_teardown(test_killed_readers, end_all),
 	};
 
 	if (network_allowed() && network_new())

@@ -61,7 +61,6 @@ static void test_table_xdp(void **state)
 	           TRAFFIC_ZIPF, WINDOWS, 1000000);
 }
 
-/* More keys than rows: what does not fit is in `other`, and adds up all the same. */
 /* More than a CPU's own rows: the rest spills into a hash that all share. */
 static void test_spilled_rows(void **state)
 {
@@ -353,21 +352,21 @@ static void test_swept_folds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_folds),
-		cmocka_unit_test(test_swept_folds),
-		cmocka_unit_test(test_scalars_xdp),
-		cmocka_unit_test(test_table_xdp),
-		cmocka_unit_test(test_spilled_rows),
-		cmocka_unit_test(test_full_table),
-		cmocka_unit_test(test_tc),
-		cmocka_unit_test(test_two_hooks),
-		cmocka_unit_test(test_section_of_two_hooks),
-		cmocka_unit_test(test_in_against_out),
-		cmocka_unit_test(test_two_cpus),
-		cmocka_unit_test(test_grace_period),
-		cmocka_unit_test(test_reset_alone),
-		cmocka_unit_test(test_snapshot_alone),
-		cmocka_unit_test(test_mixed),
+		cmocka_unit_test_teardown(test_folds, stop_all),
+		cmocka_unit_test_teardown(test_swept_folds, stop_all),
+		cmocka_unit_test_teardown(test_scalars_xdp, stop_all),
+		cmocka_unit_test_teardown(test_table_xdp, stop_all),
+		cmocka_unit_test_teardown(test_spilled_rows, stop_all),
+		cmocka_unit_test_teardown(test_full_table, stop_all),
+		cmocka_unit_test_teardown(test_tc, stop_all),
+		cmocka_unit_test_teardown(test_two_hooks, stop_all),
+		cmocka_unit_test_teardown(test_section_of_two_hooks, stop_all),
+		cmocka_unit_test_teardown(test_in_against_out, stop_all),
+		cmocka_unit_test_teardown(test_two_cpus, stop_all),
+		cmocka_unit_test_teardown(test_grace_period, stop_all),
+		cmocka_unit_test_teardown(test_reset_alone, stop_all),
+		cmocka_unit_test_teardown(test_snapshot_alone, stop_all),
+		cmocka_unit_test_teardown(test_mixed, stop_all),
 	};
 
 	if (network_allowed() && make_network())
