@@ -100,7 +100,8 @@ struct amon_export_memory {
 	const char *rows;
 	uint32_t size, windows;
 	uint32_t key_size, value_size;
-	uint32_t seen; /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
+	uint64_t signature; /* of all that it holds */
+	uint32_t seen;      /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
 };
 
 struct amon_export_section {

@@ -220,6 +220,7 @@ uint64_t amon_section_signature(const struct amon_section *section);
 uint64_t amon_table_signature(const struct amon_table *table);
 uint64_t amon_metric_signature(const struct amon_column *column);
 uint64_t amon_rows_signature(const struct amon_plan_table *table);
+uint64_t amon_memory_signature(const struct amon_plan_section *section, const struct amon_plan_table *table);
 uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
                              const struct amon_plan_part *part);
 

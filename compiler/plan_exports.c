@@ -322,7 +322,7 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 /* Rows of this window and of the last live, and those of the one before may not be swept yet. */
 #define WINDOWS_SWEPT 3
 
-static struct amon_export_memory memory_of(const struct amon_plan_table *table)
+static struct amon_export_memory memory_of(const struct amon_plan_section *section, const struct amon_plan_table *table)
 {
 	const struct amon_plan_memory *memory = table->memory;
 
@@ -333,16 +333,21 @@ static struct amon_export_memory memory_of(const struct amon_plan_table *table)
 		.value_size = memory->value_size,
 		.size = table->table->size,
 		.windows = memory->swept ? WINDOWS_SWEPT : 1,
+		.signature = amon_memory_signature(section, table),
 		.seen = memory->swept ? memory->seen_at : UINT32_MAX,
 	};
 }
 
-static struct amon_export_memory array_of(const struct amon_plan_memory *memory, const char *map)
+/* Of a section, or of a table's row `other`. */
+static struct amon_export_memory array_of(const struct amon_plan_section *section, const struct amon_plan_table *table)
 {
+	const struct amon_plan_memory *memory = table ? table->memory : section->memory;
+
 	return (struct amon_export_memory){
-		.map = map,
+		.map = table ? memory->other_map : memory->map,
 		.key_size = sizeof(uint32_t),
 		.value_size = memory->value_size,
+		.signature = amon_memory_signature(section, table),
 		.seen = UINT32_MAX,
 	};
 }
@@ -352,15 +357,15 @@ static void memories_of(const struct builder *b, const struct amon_plan_section 
 {
 	to->memories = amon_new_array(b->arena, struct amon_export_memory, 2 * section->table_count + 1);
 	if (section->memory)
-		to->memories[to->memory_count++] = array_of(section->memory, section->memory->map);
+		to->memories[to->memory_count++] = array_of(section, NULL);
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		const struct amon_plan_memory *memory = section->tables[i].memory;
 
 		if (!memory)
 			continue;
-		to->memories[to->memory_count++] = memory_of(&section->tables[i]);
+		to->memories[to->memory_count++] = memory_of(section, &section->tables[i]);
 		if (memory->other_map)
-			to->memories[to->memory_count++] = array_of(memory, memory->other_map);
+			to->memories[to->memory_count++] = array_of(section, &section->tables[i]);
 	}
 }
 

@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cleanup.h"
 #include "kernel.h"
@@ -97,19 +96,18 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_clone", (uint32_t)(clone - loaded->clones));
 }
 
-/* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
+/*
+ * Rows that clones share, or that a replaced probe had, are found where they were put: all have one seed. In a replay
+ * it is always the same.
+ */
 static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *clone)
 {
-	size_t size = 0, first_size = 0;
-	unsigned char *seed = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
-	/* rows that clones share are found where the other put them */
-	const unsigned char *first =
-	        clone == &loaded->clones[1] ? find_constant(loaded->clones[0].object, "amon_seed", &first_size) : NULL;
+	uint64_t seed = loaded->reader->control->seed;
+	size_t size = 0;
+	unsigned char *constant = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
 
-	if (seed && first)
-		memcpy(seed, first, size);
-	else if (seed && getrandom(seed, size, 0) != (ssize_t)size)
-		memset(seed, 0x9e, size);
+	if (constant && size == sizeof(seed))
+		memcpy(constant, &seed, size);
 }
 
 /* Programs */
@@ -216,6 +214,15 @@ static int share_maps(const struct amon_loaded *loaded, const struct bpf_object 
 	return error;
 }
 
+/* A hash has no more room than it was made with: what is remembered begins anew where that is not enough. */
+static bool has_room(int fd, const struct bpf_map *map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &length) && info.max_entries >= bpf_map__max_entries(map);
+}
+
 /* What goes on counting where it was. */
 static int inherit_maps(const struct amon_maps *inherited, const struct amon_clone *clone, unsigned int index)
 {
@@ -225,7 +232,7 @@ static int inherit_maps(const struct amon_maps *inherited, const struct amon_clo
 		int fd = amon_maps_find(inherited, inherited->maps[i].name, index);
 		struct bpf_map *map = bpf_object__find_map_by_name(clone->object, inherited->maps[i].name);
 
-		if (fd >= 0 && map)
+		if (fd >= 0 && map && has_room(fd, map))
 			error = bpf_map__reuse_fd(map, fd);
 	}
 	return error;

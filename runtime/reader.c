@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,13 @@ int amon_reader_beside(const struct amon_exports *exports, const struct amon_rea
 	return amon_reader_open(exports, control, make_baseline(exports), running->announces, reader, failure);
 }
 
+static uint64_t draw_seed(void)
+{
+	uint64_t seed;
+
+	return getrandom(&seed, sizeof(seed), 0) == sizeof(seed) ? seed : 0x9e3779b97f4a7c15;
+}
+
 int amon_reader_new(const struct amon_exports *exports, bool announces, struct amon_reader *reader,
                     struct amon_failure *failure)
 {
@@ -123,6 +131,7 @@ int amon_reader_new(const struct amon_exports *exports, bool announces, struct a
 		return error;
 	reader->control->state = state_of(1, AMON_PHASE_OPEN, 0);
 	reader->control->announces = announces;
+	reader->control->seed = draw_seed();
 	amon_reader_start(reader);
 	return 0;
 }
