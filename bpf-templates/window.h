@@ -24,3 +24,14 @@ static __always_inline __u64 window_number(void)
 
 	return !amon_replay && ((number ^ amon_clone) & 1) ? number - 1 : number;
 }
+/*@if is_sweeping*/
+
+/* A reader is taking out what has ended. */
+static __always_inline bool is_sweeping(void)
+{
+	__u32 zero = 0;
+	const volatile struct control *control = bpf_map_lookup_elem(&amon_control, &zero);
+
+	return control && (control->state >> 2 & 3) == 3;
+}
+/*@end*/

@@ -163,6 +163,7 @@ static void print_exports(const struct amon_exports *exports)
 static const char *type_name(uint32_t type)
 {
 	static const char *const names[] = {
+		[BPF_MAP_TYPE_HASH] = "hash",
 		[BPF_MAP_TYPE_ARRAY] = "array",
 		[BPF_MAP_TYPE_PROG_ARRAY] = "programs",
 		[BPF_MAP_TYPE_PERCPU_ARRAY] = "per-CPU array",

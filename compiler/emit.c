@@ -8,7 +8,7 @@ const char *const emit_use_names[USE_COUNT] = {
 	"lowest",      "highest",          "is_first",      "is_last",      "divide",
 	"modulo",      "add_square",       "mac_number",    "same_address", "address_at_most",
 	"bucket_log2", "bucket_loglinear", "bucket_linear", "bucket_edges", "above",
-	"bit_length",  "at_most",          "quotient",      "remainder",
+	"bit_length",  "at_most",          "quotient",      "remainder",    "is_sweeping",
 };
 
 static const struct {
@@ -18,7 +18,6 @@ static const struct {
 	{ "bpf_map_lookup_elem", "void *(*bpf_map_lookup_elem)(void *map, const void *key)", 1 },
 	{ "bpf_map_update_elem",
 	  "long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags)", 2 },
-	{ "bpf_map_delete_elem", "long (*bpf_map_delete_elem)(void *map, const void *key)", 3 },
 	{ "bpf_ktime_get_ns", "__u64 (*bpf_ktime_get_ns)(void)", 5 },
 	{ "bpf_get_smp_processor_id", "__u32 (*bpf_get_smp_processor_id)(void)", 8 },
 	{ "bpf_spin_lock", "void (*bpf_spin_lock)(void *lock)", 93 },

@@ -28,6 +28,7 @@ enum use {
 	USE_AT_MOST,
 	USE_QUOTIENT,
 	USE_REMAINDER,
+	USE_IS_SWEEPING,
 	USE_COUNT
 };
 extern const char *const emit_use_names[USE_COUNT];

@@ -55,10 +55,10 @@ static void write_hash(struct emitter *e, const struct amon_plan_table *table)
 
 	fprintf(e->out, "static const struct %s %s_new;\n\n", memory->tag, memory->tag);
 	fprintf(e->out,
-	        "struct {\n\t__uint(type, BPF_MAP_TYPE_HASH);\n%s\t__uint(max_entries, %u);\n\t__type(key, struct "
-	        "%s);\n\t__type(value, struct %s);\n} %s SEC(\".maps\");\n\n",
-	        memory->grows ? "\t__uint(map_flags, BPF_F_NO_PREALLOC);\n" : "", memory->entries, table->key_tag,
-	        memory->tag, memory->map);
+	        "/* Its entries are set at load. */\nstruct {\n\t__uint(type, BPF_MAP_TYPE_HASH);\n"
+	        "\t__uint(map_flags, BPF_F_NO_PREALLOC);\n\t__uint(max_entries, %u);\n"
+	        "\t__type(key, struct %s);\n\t__type(value, struct %s);\n} %s SEC(\".maps\");\n\n",
+	        table->table->size, table->key_tag, memory->tag, memory->map);
 	if (memory->other_map)
 		emit_map(e->out, memory->other_map, "ARRAY", "__u32",
 		         amon_arena_printf(e->arena, "struct %s", memory->tag), 1);
@@ -70,6 +70,8 @@ static void write_found(FILE *out, const struct amon_plan_memory *memory)
 		fprintf(out, "\tstruct %s %s;\n", memory->state_tag, memory->before);
 	if (memory->state.size && memory->asked)
 		fprintf(out, "\tstruct %s %s;\n", memory->state_tag, memory->asked);
+	if (memory->leaves)
+		fprintf(out, "\tbool %s; /* a reader may be taking it out */\n", memory->leaves);
 	for (uint32_t i = 0; i < memory->fold_count; i++) {
 		fprintf(out, "\tstruct %s %s;\n", memory->folds[i].tag, memory->folds[i].before);
 		if (memory->asked)
@@ -82,6 +84,8 @@ static void write_before(struct emitter *e, const struct amon_plan_section *sect
 	fprintf(e->out, "/* What a packet finds remembered */\nstruct %s {\n", section->before);
 	if (section->numbered)
 		fprintf(e->out, "\t__u64 window;\n");
+	if (section->swept)
+		fprintf(e->out, "\tbool sweeping;\n");
 	if (section->memory)
 		write_found(e->out, section->memory);
 	for (uint32_t i = 0; i < section->table_count; i++)

@@ -254,15 +254,9 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 /* The slot of the CPU's own rows, or a row among those that spilled. */
 static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	if (table->memory)
-		amon_write(w, "if (memory) {\n");
-	w->indent += table->memory != NULL;
 	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
 	           table->shape);
 	amon_write(w, "row = slot ? &slot->row : bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
-	w->indent -= table->memory != NULL;
-	if (table->memory)
-		amon_write(w, "}\n");
 }
 
 static bool has_other(const struct amon_plan_table *table)
@@ -270,10 +264,10 @@ static bool has_other(const struct amon_plan_table *table)
 	return table->table->overflow == AMON_OVERFLOW_OTHER;
 }
 
-/* The last of what a table's packets find: its row, and its memory where it has any. */
+/* "row && memory" */
 static const char *place(const struct amon_plan_table *table)
 {
-	return table->map ? "row" : "memory";
+	return !table->memory ? "row" : table->map ? "row && memory" : "memory";
 }
 
 /* "!row || !memory" */
@@ -289,35 +283,44 @@ static void write_new(struct amon_writer *w, const struct amon_plan_table *table
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
 	           has_other(table) ? "" : "error = ", map, tag);
 	amon_write(w, "\t%s = bpf_map_lookup_elem(&%s, &key);\n", pointer, map);
-}
-
-/* What is remembered of the key, new where the key is. */
-static void write_memory(struct amon_writer *w, const struct amon_plan_table *table)
-{
-	amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
-	if (table->map)
-		amon_write(w, "fresh = !memory;\n");
-	amon_write(w, "if (!memory) {\n");
-	write_new(w, table, "memory", table->memory->map, table->memory->tag);
 	amon_write(w, "}\n");
 }
 
-/*
- * A full table leaves no trace in the memory of a replay. On an interface what was made new may be another CPU's by
- * now, and stays.
- */
+/* Memory is made for keys that have a row, and so for no more keys than there can be rows. */
 static void write_places(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	if (table->memory)
-		write_memory(w, table);
-	if (!table->map)
+	if (table->map) {
+		write_find(w, table);
+		amon_write(w, "if (!row) {\n");
+		write_new(w, table, "row", table->spill_map, table->record.tag);
+	}
+	if (table->memory) {
+		amon_write(w, "if (%s!memory) {\n", table->map ? "row && " : "");
+		write_new(w, table, "memory", table->memory->map, table->memory->tag);
+	}
+}
+
+/* What has ended is no packet's while a reader takes it out, or what the packet leaves would go with it. */
+static void write_remembered_places(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+
+	amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", memory->map);
+	if (!memory->swept) {
+		write_places(w, table);
 		return;
-	write_find(w, table);
-	amon_write(w, "if (%s!row) {\n", table->memory ? "memory && " : "");
-	write_new(w, table, "row", table->spill_map, table->record.tag);
-	if (table->memory)
-		amon_write(w, "\tif (!row && fresh && amon_replay)\n%.*s\t\tbpf_map_delete_elem(&%s, &key);\n",
-		           w->indent, "\t\t\t\t", table->memory->map);
+	}
+	amon_write(w, "b->%s = memory && b->sweeping && memory->state.seen + 1 < b->window;\n", memory->leaves);
+	amon_write(w, "if (b->%s) {\n", memory->leaves);
+	w->indent++;
+	amon_write(w, "memory = 0;\n");
+	if (!has_other(table))
+		amon_write(w, "error = -EBUSY;\n");
+	w->indent--;
+	amon_write(w, "} else {\n");
+	w->indent++;
+	write_places(w, table);
+	w->indent--;
 	amon_write(w, "}\n");
 }
 
@@ -333,7 +336,10 @@ static void write_other(struct amon_writer *w, const struct amon_plan_table *tab
 static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
                       const struct amon_plan_table *table)
 {
-	write_places(w, table);
+	if (table->memory)
+		write_remembered_places(w, table);
+	else
+		write_places(w, table);
 	if (has_other(table)) {
 		amon_write(w, "if (%s) {\n", place(table));
 		w->indent++;
@@ -348,7 +354,7 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 		amon_write(w, "}\n");
 		return;
 	}
-	amon_write(w, "if (!%s) {\n", place(table));
+	amon_write(w, "if (%s) {\n", missing(table));
 	w->indent++;
 	for (int cause = AMON_LEDGER_FULL; cause < AMON_LEDGER_COUNT; cause++) {
 		static const char *const errors[] = { [AMON_LEDGER_FULL] = "if (error == -E2BIG)\n",
@@ -371,10 +377,19 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 static void write_row_again(struct amon_writer *w, const struct amon_plan_section *section,
                             const struct amon_plan_table *table)
 {
-	if (table->memory)
+	if (table->memory && table->memory->swept)
+		amon_write(w, "memory = b->%s ? 0 : bpf_map_lookup_elem(&%s, &key);\n", table->memory->leaves,
+		           table->memory->map);
+	else if (table->memory)
 		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", table->memory->map);
+	if (table->map && table->memory)
+		amon_write(w, "if (memory) {\n");
+	w->indent += table->memory != NULL;
 	if (table->map)
 		write_find(w, table);
+	w->indent -= table->memory != NULL;
+	if (table->map && table->memory)
+		amon_write(w, "}\n");
 	if (has_other(table)) {
 		amon_write(w, "if (%s) {\n", missing(table));
 		w->indent++;
@@ -398,10 +413,6 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 		           table->memory ? " = 0" : "");
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
-	if (!once && table->map && table->memory)
-		amon_write(
-		        w,
-		        "volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */\n");
 	if (!once && !has_other(table))
 		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', w->out);
@@ -543,8 +554,10 @@ static void write_records(struct amon_writer *w, const struct amon_plan_section 
 	w->indent++;
 	write_leave(w, section);
 	w->indent--;
-	if (section->numbered && (look.steps || look.looks))
+	if (section->numbered && (look.steps || look.looks || section->swept))
 		amon_write(w, "b->window = window_number();\n");
+	if (section->swept && !look.once)
+		amon_write(w, "b->sweeping = is_sweeping();\n");
 }
 
 static void write_section_variables(struct amon_writer *w, const struct amon_plan_section *section, struct look look)

@@ -158,9 +158,15 @@ struct amon_export_part {
 /** A map of what is remembered from packet to packet. All clones share it, and no window cuts it. */
 struct amon_export_memory {
 	const char *map; /* a HASH, of a table's rows; or an ARRAY of one entry, with a key of 4 bytes */
-	uint32_t key_size, value_size, entries;
-	bool grows;    /* is not allocated whole */
-	uint32_t seen; /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
+	/*
+	 * The HASH holds all rows that there can be in so many windows: of the table whose map this is, on all CPUs, or
+	 * of a private one of this size, whose rows it is itself; NULL. Of an ARRAY `windows` is 0.
+	 */
+	const char *rows;
+	uint32_t size, windows;
+	uint32_t key_size, value_size;
+	uint64_t signature; /* of all that it holds */
+	uint32_t seen;      /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
 };
 
 struct amon_export_section {

@@ -282,10 +282,12 @@ static const struct amon_schema part_rows[] = {
 
 static const struct amon_schema memory_rows[] = {
 	TEXT(struct amon_export_memory, map, "map"),
+	NAME(struct amon_export_memory, rows, "rows"),
+	U32(struct amon_export_memory, size, "size"),
+	U32(struct amon_export_memory, windows, "windows"),
 	U32(struct amon_export_memory, key_size, "key_size"),
 	U32(struct amon_export_memory, value_size, "value_size"),
-	U32(struct amon_export_memory, entries, "entries"),
-	BOOL(struct amon_export_memory, grows, "grows"),
+	U63(struct amon_export_memory, signature, "signature"),
 	PLACE(struct amon_export_memory, seen, "seen"),
 	END,
 };

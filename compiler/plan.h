@@ -123,6 +123,7 @@ struct amon_plan_memory {
 	const char *map, *other_map; /* other: of the table's row `other`; NULL for none */
 	const char *tag, *state_tag; /* of the map's value, and of what is in it beside its lock and folds */
 	const char *before, *asked;  /* what a packet finds in its row, and in the one asked for; NULL: none is asked */
+	const char *leaves;          /* whether a reader may be taking out what is in the row; NULL: none ever does */
 	struct amon_plan_record state; /* behind `seen`; its `size` is 0 where there is nothing */
 	struct amon_plan_folds folds[2];
 	uint32_t fold_count;
@@ -132,9 +133,7 @@ struct amon_plan_memory {
 	bool swept;          /* and goes with its row */
 	bool asks_itself;    /* the table's own `where` reads it, before there is a row */
 	uint32_t value_size; /* the lock included */
-	uint32_t entries;
-	bool grows;     /* with use, rather than being allocated whole */
-	bool exchanged; /* without a lock */
+	bool exchanged;      /* without a lock */
 };
 
 /** Of a section's records: those of clones and the one that they share. */
@@ -167,6 +166,7 @@ struct amon_plan_section {
 	struct amon_plan_memory *memory; /* its own; NULL: none */
 	const char *before;              /* struct and per-CPU map: what a packet finds remembered; NULL: nothing is */
 	bool numbered;                   /* needs the number of the window */
+	bool swept;                      /* a table's memory is */
 	bool looks;                      /* its `where`, or a table's, or a key reads memory */
 	bool where_looks;                /* its own `where` does */
 	bool finds_own;                  /* a row that is not there may begin with what the section remembers */
@@ -220,6 +220,7 @@ uint64_t amon_section_signature(const struct amon_section *section);
 uint64_t amon_table_signature(const struct amon_table *table);
 uint64_t amon_metric_signature(const struct amon_column *column);
 uint64_t amon_rows_signature(const struct amon_plan_table *table);
+uint64_t amon_memory_signature(const struct amon_plan_section *section, const struct amon_plan_table *table);
 uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
                              const struct amon_plan_part *part);
 

@@ -323,27 +323,37 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 	}
 }
 
-static struct amon_export_memory memory_of(const struct amon_plan_memory *memory, uint32_t key_size)
+/* Rows of this window and of the last live, and those of the one before may not be swept yet. */
+#define WINDOWS_SWEPT 3
+
+static struct amon_export_memory memory_of(const struct amon_plan_section *section, const struct amon_plan_table *table)
 {
+	const struct amon_plan_memory *memory = table->memory;
+
 	return (struct amon_export_memory){
 		.map = memory->map,
-		.key_size = key_size,
+		.rows = table->map,
+		.key_size = table->key_size,
 		.value_size = memory->value_size,
-		.entries = memory->entries,
-		.grows = memory->grows,
+		.size = table->table->size,
+		.windows = memory->swept ? WINDOWS_SWEPT : 1,
+		.signature = amon_memory_signature(section, table),
 		.seen = memory->swept ? memory->seen_at : UINT32_MAX,
 	};
 }
 
-static struct amon_export_memory array_of(const struct amon_plan_memory *memory, const char *map)
+/* Of a section, or of a table's row `other`. */
+static struct amon_export_memory array_of(const struct amon_plan_section *section, const struct amon_plan_table *table)
 {
-	struct amon_export_memory array = memory_of(memory, sizeof(uint32_t));
+	const struct amon_plan_memory *memory = table ? table->memory : section->memory;
 
-	array.map = map;
-	array.entries = 1;
-	array.grows = false;
-	array.seen = UINT32_MAX;
-	return array;
+	return (struct amon_export_memory){
+		.map = table ? memory->other_map : memory->map,
+		.key_size = sizeof(uint32_t),
+		.value_size = memory->value_size,
+		.signature = amon_memory_signature(section, table),
+		.seen = UINT32_MAX,
+	};
 }
 
 static void memories_of(const struct builder *b, const struct amon_plan_section *section,
@@ -351,15 +361,15 @@ static void memories_of(const struct builder *b, const struct amon_plan_section 
 {
 	to->memories = amon_new_array(b->arena, struct amon_export_memory, 2 * section->table_count + 1);
 	if (section->memory)
-		to->memories[to->memory_count++] = array_of(section->memory, section->memory->map);
+		to->memories[to->memory_count++] = array_of(section, NULL);
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		const struct amon_plan_memory *memory = section->tables[i].memory;
 
 		if (!memory)
 			continue;
-		to->memories[to->memory_count++] = memory_of(memory, section->tables[i].key_size);
+		to->memories[to->memory_count++] = memory_of(section, &section->tables[i]);
 		if (memory->other_map)
-			to->memories[to->memory_count++] = array_of(memory, memory->other_map);
+			to->memories[to->memory_count++] = array_of(section, &section->tables[i]);
 	}
 }
 

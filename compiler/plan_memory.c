@@ -8,10 +8,6 @@
 
 /* A row's memory is copied as a whole. */
 #define MEMORY_MAX 1024
-/* A map of more bytes than this grows with use. */
-#define ALLOCATED_WHOLE (1u << 20)
-/* The kernel's own of each element of a hash, about. */
-#define ELEMENT_SIZE 48
 
 static bool is_fold(const struct amon_column *column)
 {
@@ -130,15 +126,11 @@ static bool is_exchanged(const struct amon_plan_memory *memory, const struct amo
 
 /* --- maps */
 
-/* Rows of this window and of the last live, and those of the one before may not be swept yet. */
 static void plan_map(struct amon_plan *plan, struct amon_plan_memory *memory, const struct amon_table *table,
                      const char *base, struct names *globals)
 {
 	memory->tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_memory", base));
 	memory->map = memory->tag;
-	memory->entries = !table ? 1 : memory->swept ? 3 * table->size : table->size;
-	memory->grows = table && (uint64_t)memory->entries * (memory->value_size + AMON_MAX_KEY + ELEMENT_SIZE) >
-	                                 ALLOCATED_WHOLE;
 	plan->map_count++;
 	if (!table || table->overflow != AMON_OVERFLOW_OTHER)
 		return;
@@ -210,6 +202,8 @@ static void name_before(struct amon_plan *plan, struct amon_plan_memory *memory,
                         struct names *members)
 {
 	memory->before = plan_unique(members, name);
+	if (memory->swept)
+		memory->leaves = plan_unique(members, amon_arena_printf(plan->arena, "%s_leaves", name));
 	if (asked)
 		memory->asked = plan_unique(members, amon_arena_printf(plan->arena, "%s_asked", name));
 	for (uint32_t i = 0; i < memory->fold_count; i++) {
@@ -257,6 +251,7 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 	bool any = section->memory != NULL;
 
 	plan_take(&members, "window");
+	plan_take(&members, "sweeping");
 	if (section->memory)
 		name_before(plan, section->memory, "section", false, &members);
 	section->where_looks = section->looks = reads(checked->where);
@@ -276,6 +271,7 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 			section->tables[i].find = plan_unique(
 			        globals, amon_arena_printf(plan->arena, "find_%s_%s", checked->name, table->name));
 		section->numbered |= memory->ends || memory->folds[0].anew;
+		section->swept |= memory->swept;
 	}
 	section->numbered |= section->memory && section->memory->folds[0].anew;
 	plan->numbered |= section->numbered;

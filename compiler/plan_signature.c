@@ -49,7 +49,43 @@ static void add_ranges(uint64_t *hash, const struct amon_value *value)
 	}
 }
 
-static void add_value(uint64_t *hash, const struct amon_value *value)
+static void add_tree(uint64_t *hash, const struct amon_value *value, bool deep);
+
+/* What a packet leaves there for the next. */
+static void add_remembered(uint64_t *hash, const struct amon_column *column)
+{
+	add_text(hash, column->aggregation->name);
+	add_tree(hash, column->argument, false);
+	add_tree(hash, column->where, false);
+	add_tree(hash, column->initial, false);
+	add_tree(hash, column->narrowed ? column->narrowed->where : NULL, false);
+	add_number(hash, column->width);
+	add_number(hash, column->is_signed);
+}
+
+static bool is_previous(const struct amon_column *column)
+{
+	return column->aggregation == &amon_aggregation_previous;
+}
+
+/* States may read each other: of those that are read by what is read there are only the names. */
+static void add_memory(uint64_t *hash, const struct amon_value *value, bool deep)
+{
+	const struct amon_column *column = value->kind == AMON_VALUE_MEMORY ? value->column : NULL;
+
+	if (value->kind == AMON_VALUE_ROW)
+		add_text(hash, value->table->name);
+	if (!column)
+		return;
+	add_number(hash, value->asked);
+	add_text(hash, column->table ? column->table->name : NULL);
+	if (!is_previous(column))
+		add_text(hash, column->name);
+	if (deep || is_previous(column))
+		add_remembered(hash, column);
+}
+
+static void add_tree(uint64_t *hash, const struct amon_value *value, bool deep)
 {
 	add_number(hash, value ? value->kind : UINT64_MAX);
 	if (!value)
@@ -67,9 +103,15 @@ static void add_value(uint64_t *hash, const struct amon_value *value)
 	add_number(hash, value->is_signed);
 	add_number(hash, value->layers);
 	add_ranges(hash, value);
-	add_value(hash, value->left);
-	add_value(hash, value->middle);
-	add_value(hash, value->right);
+	add_memory(hash, value, deep);
+	add_tree(hash, value->left, deep);
+	add_tree(hash, value->middle, deep);
+	add_tree(hash, value->right, deep);
+}
+
+static void add_value(uint64_t *hash, const struct amon_value *value)
+{
+	add_tree(hash, value, true);
 }
 
 static void add_buckets(uint64_t *hash, const struct amon_buckets *buckets)
@@ -124,6 +166,9 @@ uint64_t amon_metric_signature(const struct amon_column *column)
 	add_text(&hash, column->aggregation->name);
 	add_value(&hash, column->argument);
 	add_value(&hash, column->where);
+	add_value(&hash, column->initial);
+	add_number(&hash, column->width);
+	add_number(&hash, column->is_signed);
 	add_buckets(&hash, &column->buckets);
 	add_number(&hash, column->timing.snapshot);
 	add_number(&hash, column->timing.reset);
@@ -139,15 +184,20 @@ static void add_record(uint64_t *hash, const struct amon_plan_record *record)
 	}
 }
 
+static void add_keys(uint64_t *hash, const struct amon_plan_table *table)
+{
+	add_number(hash, table->key_size);
+	for (uint32_t i = 0; i < table->key_count; i++) {
+		add_number(hash, table->keys[i].offset);
+		add_number(hash, table->keys[i].size);
+	}
+}
+
 uint64_t amon_rows_signature(const struct amon_plan_table *table)
 {
 	uint64_t hash = amon_table_signature(table->table);
 
-	add_number(&hash, table->key_size);
-	for (uint32_t i = 0; i < table->key_count; i++) {
-		add_number(&hash, table->keys[i].offset);
-		add_number(&hash, table->keys[i].size);
-	}
+	add_keys(&hash, table);
 	add_record(&hash, &table->record);
 	add_number(&hash, table->table->size);
 	add_number(&hash, table->table->overflow);
@@ -176,5 +226,34 @@ uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_pla
 	}
 	add_record(&hash, &part->record);
 	add_number(&hash, part->twice);
+	return kept(hash);
+}
+
+static void add_items(uint64_t *hash, const struct amon_plan_record *record)
+{
+	add_number(hash, record->size);
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		add_text(hash, is_previous(record->metrics[i].column) ? NULL : record->metrics[i].column->name);
+		add_remembered(hash, record->metrics[i].column);
+		add_bytes(hash, &record->metrics[i].layout, sizeof(record->metrics[i].layout));
+	}
+}
+
+uint64_t amon_memory_signature(const struct amon_plan_section *section, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table ? table->memory : section->memory;
+	uint64_t hash = table ? amon_table_signature(table->table) : amon_section_signature(section->section);
+
+	if (table)
+		add_keys(&hash, table);
+	add_number(&hash, memory->value_size);
+	add_number(&hash, memory->seen);
+	add_number(&hash, memory->ends);
+	add_number(&hash, memory->exchanged);
+	add_items(&hash, &memory->state);
+	for (uint32_t i = 0; i < memory->fold_count; i++) {
+		add_number(&hash, memory->folds[i].anew);
+		add_items(&hash, &memory->folds[i].record);
+	}
 	return kept(hash);
 }

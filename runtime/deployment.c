@@ -632,6 +632,12 @@ static struct amon_exports *exports_of(struct amon_arena *arena, const void *obj
 	return amon_exports_decode(arena, text, length, &reason);
 }
 
+static bool is_of_table(const struct amon_export_table *table, const char *map)
+{
+	return !strcmp(table->map, map) || (table->spill_map && !strcmp(table->spill_map, map)) ||
+	       (table->other_map && !strcmp(table->other_map, map));
+}
+
 /* The signature of what a map holds, by its name; 0: no such map. */
 static uint64_t signature_of(const struct amon_exports *exports, const char *map)
 {
@@ -642,9 +648,11 @@ static uint64_t signature_of(const struct amon_exports *exports, const char *map
 			if (!strcmp(section->parts[j].map, map))
 				return section->parts[j].signature;
 		for (uint32_t j = 0; j < section->table_count; j++)
-			if (!strcmp(section->tables[j].map, map) ||
-			    (section->tables[j].other_map && !strcmp(section->tables[j].other_map, map)))
+			if (is_of_table(&section->tables[j], map))
 				return section->tables[j].rows_signature;
+		for (uint32_t j = 0; j < section->memory_count; j++)
+			if (!strcmp(section->memories[j].map, map))
+				return section->memories[j].signature;
 	}
 	return 0;
 }

@@ -43,7 +43,7 @@ static uint64_t array_bytes(const struct amon_memory_map *map, uint32_t cpus)
 	return ARRAY_SIZE + values;
 }
 
-/* Rows that spill take their elements as they come. */
+/* Rows that spill and what is remembered take their elements as they come. */
 static uint64_t hash_bytes(const struct amon_memory_map *map, uint32_t cpus)
 {
 	uint64_t element = ELEMENT_SIZE + round_up(map->key_size, 8) + POINTER_SIZE;
@@ -68,7 +68,9 @@ static uint64_t bytes_of(const struct amon_memory_map *map, uint32_t cpus)
 {
 	if (map->type == BPF_MAP_TYPE_RINGBUF)
 		return ring_bytes(map);
-	return map->type == BPF_MAP_TYPE_PERCPU_HASH ? hash_bytes(map, cpus) : array_bytes(map, cpus);
+	if (map->type == BPF_MAP_TYPE_PERCPU_HASH || map->type == BPF_MAP_TYPE_HASH)
+		return hash_bytes(map, cpus);
+	return array_bytes(map, cpus);
 }
 
 static void add(struct amon_map_costs *memory, struct amon_memory_map map, uint32_t cpus)
@@ -97,6 +99,9 @@ static uint32_t count_clones(const struct amon_maps *maps)
 	return 1;
 }
 
+/* The reader's own takes its place, and is counted there. */
+#define CONTROL_MAP "amon_control"
+
 /* libbpf makes those of its own (.rodata) for each object, and each clone is one. */
 static void add_of_object(struct amon_map_costs *memory, const struct bpf_object *object, const struct amon_maps *maps,
                           uint32_t cpus)
@@ -112,7 +117,9 @@ static void add_of_object(struct amon_map_costs *memory, const struct bpf_object
 			.value_size = bpf_map__value_size(map),
 			.entries = bpf_map__max_entries(map),
 			.flags = bpf_map__map_flags(map),
-			.copies = own ? count_clones(maps) : 1,
+			.copies = !strcmp(bpf_map__name(map), CONTROL_MAP) ? 0
+			          : own                                    ? count_clones(maps)
+			                                                   : 1,
 		};
 
 		snprintf(one.name, sizeof(one.name), "%s", bpf_map__name(map));
@@ -126,8 +133,8 @@ static void add_of_reader(struct amon_map_costs *memory, const struct amon_expor
 	uint32_t records = amon_baseline_size(exports);
 
 	add(memory,
-	    (struct amon_memory_map){ "amon_control", BPF_MAP_TYPE_ARRAY, 4, AMON_CONTROL_SIZE, 1 + cpus,
-	                              BPF_F_MMAPABLE, 1, 0 },
+	    (struct amon_memory_map){ CONTROL_MAP, BPF_MAP_TYPE_ARRAY, 4, AMON_CONTROL_SIZE, 1 + cpus, BPF_F_MMAPABLE,
+	                              1, 0 },
 	    cpus);
 	add(memory, (struct amon_memory_map){ "amon_baseline", BPF_MAP_TYPE_ARRAY, 4, records, 2, 0, records != 0, 0 },
 	    cpus);

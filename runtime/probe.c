@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cleanup.h"
 #include "kernel.h"
@@ -97,19 +96,18 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_clone", (uint32_t)(clone - loaded->clones));
 }
 
-/* Another at each load, so that nobody can send keys that all hash alike; in a replay always the same. */
+/*
+ * Rows that clones share, or that a replaced probe had, are found where they were put: all have one seed. In a replay
+ * it is always the same.
+ */
 static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *clone)
 {
-	size_t size = 0, first_size = 0;
-	unsigned char *seed = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
-	/* rows that clones share are found where the other put them */
-	const unsigned char *first =
-	        clone == &loaded->clones[1] ? find_constant(loaded->clones[0].object, "amon_seed", &first_size) : NULL;
+	uint64_t seed = loaded->reader->control->seed;
+	size_t size = 0;
+	unsigned char *constant = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
 
-	if (seed && first)
-		memcpy(seed, first, size);
-	else if (seed && getrandom(seed, size, 0) != (ssize_t)size)
-		memset(seed, 0x9e, size);
+	if (constant && size == sizeof(seed))
+		memcpy(constant, &seed, size);
 }
 
 /* Programs */
@@ -216,6 +214,15 @@ static int share_maps(const struct amon_loaded *loaded, const struct bpf_object 
 	return error;
 }
 
+/* A hash has no more room than it was made with: what is remembered begins anew where that is not enough. */
+static bool has_room(int fd, const struct bpf_map *map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &length) && info.max_entries >= bpf_map__max_entries(map);
+}
+
 /* What goes on counting where it was. */
 static int inherit_maps(const struct amon_maps *inherited, const struct amon_clone *clone, unsigned int index)
 {
@@ -225,7 +232,7 @@ static int inherit_maps(const struct amon_maps *inherited, const struct amon_clo
 		int fd = amon_maps_find(inherited, inherited->maps[i].name, index);
 		struct bpf_map *map = bpf_object__find_map_by_name(clone->object, inherited->maps[i].name);
 
-		if (fd >= 0 && map)
+		if (fd >= 0 && map && has_room(fd, map))
 			error = bpf_map__reuse_fd(map, fd);
 	}
 	return error;
@@ -275,15 +282,56 @@ static int shape_rows(struct bpf_object *object, const struct amon_export_table 
 	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
 }
 
+/* The kernel rounds the number of entries up to a power of two, of 32 bits. */
+#define ENTRIES_MAX (1u << 31)
+
+/* Rows that there can be at a time, of all CPUs. */
+static uint64_t count_rows(const struct amon_export_section *section, const struct amon_export_memory *memory,
+                           uint32_t cpus, bool replay)
+{
+	for (uint32_t i = 0; memory->rows && i < section->table_count; i++)
+		if (!strcmp(section->tables[i].map, memory->rows)) {
+			struct amon_own_shape shape = amon_own_shape(&section->tables[i], cpus, replay);
+
+			return (uint64_t)cpus * shape.limit + shape.spill;
+		}
+	return memory->size;
+}
+
+static int shape_memory(struct bpf_object *object, const struct amon_export_section *section,
+                        const struct amon_export_memory *memory, uint32_t cpus, bool replay)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, memory->map);
+	uint64_t entries;
+
+	if (!map)
+		return -EINVAL;
+	if (!memory->windows)
+		return 0;
+	entries = memory->windows * count_rows(section, memory, cpus, replay);
+	return bpf_map__set_max_entries(map, entries < ENTRIES_MAX ? (uint32_t)entries : ENTRIES_MAX);
+}
+
+static int shape_section(struct bpf_object *object, const struct amon_export_section *section, uint32_t cpus,
+                         bool replay)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < section->table_count && !error; i++)
+		if (section->tables[i].shape)
+			error = shape_rows(object, &section->tables[i], cpus, replay);
+	for (uint32_t i = 0; i < section->memory_count && !error; i++)
+		error = shape_memory(object, section, &section->memories[i], cpus, replay);
+	return error;
+}
+
 int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
 {
 	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
 	int error = 0;
 
-	for (uint32_t i = 0; i < exports->section_count; i++)
-		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
-			if (exports->sections[i].tables[j].shape)
-				error = shape_rows(object, &exports->sections[i].tables[j], cpus, replay);
+	for (uint32_t i = 0; i < exports->section_count && !error; i++)
+		error = shape_section(object, &exports->sections[i], cpus, replay);
 	return error;
 }
 

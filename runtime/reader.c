@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,13 @@ int amon_reader_beside(const struct amon_exports *exports, const struct amon_rea
 	return amon_reader_open(exports, control, make_baseline(exports), running->announces, reader, failure);
 }
 
+static uint64_t draw_seed(void)
+{
+	uint64_t seed;
+
+	return getrandom(&seed, sizeof(seed), 0) == sizeof(seed) ? seed : 0x9e3779b97f4a7c15;
+}
+
 int amon_reader_new(const struct amon_exports *exports, bool announces, struct amon_reader *reader,
                     struct amon_failure *failure)
 {
@@ -123,6 +131,7 @@ int amon_reader_new(const struct amon_exports *exports, bool announces, struct a
 		return error;
 	reader->control->state = state_of(1, AMON_PHASE_OPEN, 0);
 	reader->control->announces = announces;
+	reader->control->seed = draw_seed();
 	amon_reader_start(reader);
 	return 0;
 }
@@ -235,6 +244,11 @@ static int read_clone(const struct amon_reader *reader, unsigned int clone, unsi
 	return amon_storage_read(&reader->maps, reader->exports, clone, which, into, failure);
 }
 
+static int cannot_wait(struct amon_failure *failure, int error)
+{
+	return amon_fail(failure, error, "the kernel does not tell when its programs are done: %s", strerror(-error));
+}
+
 /*
  * Totals of what is not reset lie in both clones. Those of the one that rests are read before the swap, while nobody
  * writes there, so that together with the other's they are those of one instant.
@@ -249,9 +263,7 @@ static int swap(struct amon_reader *reader, struct amon_collected *into, struct 
 	mark_end(reader);
 	set_state(reader, state_of(SEQUENCE(state) + 1, AMON_PHASE_CUT, PAIR(state)));
 	error = amon_reader_wait(reader);
-	return error ? amon_fail(failure, error, "the kernel does not tell when its programs are done: %s",
-	                         strerror(-error))
-	             : 0;
+	return error ? cannot_wait(failure, error) : 0;
 }
 
 /* Another reader cut the window and died: programs may still have been in the clone then, and are not any more. */
@@ -365,7 +377,7 @@ int amon_reader_cut(struct amon_reader *reader, struct amon_collected **result, 
 
 	*result = NULL;
 	/* written out by a reader that died while it emptied */
-	if (PHASE(reader->control->state) == AMON_PHASE_WRITTEN)
+	if (PHASE(reader->control->state) >= AMON_PHASE_WRITTEN)
 		error = amon_reader_done(reader, failure);
 	if (error)
 		return error;
@@ -414,6 +426,28 @@ static int write_out(struct amon_reader *reader, bool doubled)
 	return error;
 }
 
+static void set_phase(const struct amon_reader *reader, enum amon_phase phase)
+{
+	uint64_t state = reader->control->state;
+
+	set_state(reader, state_of(SEQUENCE(state), phase, PAIR(state)));
+}
+
+/* Packets that began before they were told to leave alone what has ended are waited for. */
+static int sweep(const struct amon_reader *reader, struct amon_failure *failure)
+{
+	struct amon_sweep sweep;
+	int error = amon_sweep_begin(&reader->maps, reader->exports, SEQUENCE(reader->control->state), &sweep, failure);
+
+	if (!error && sweep.count) {
+		set_phase(reader, AMON_PHASE_SWEEPING);
+		error = amon_reader_wait(reader);
+		error = error ? cannot_wait(failure, error) : amon_sweep_finish(&sweep, failure);
+	}
+	amon_sweep_end(&sweep);
+	return error;
+}
+
 int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 {
 	bool doubled = is_doubled(reader);
@@ -423,7 +457,7 @@ int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 
 	if (doubled && phase == AMON_PHASE_OPEN)
 		return 0;
-	if (phase != AMON_PHASE_WRITTEN)
+	if (phase < AMON_PHASE_WRITTEN)
 		error = write_out(reader, doubled);
 	if (!error)
 		error = empty_carry(reader);
@@ -433,9 +467,9 @@ int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 	if (!error && doubled)
 		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
 	if (!error)
-		error = amon_sweep(&reader->maps, reader->exports, SEQUENCE(state), failure);
+		error = sweep(reader, failure);
 	if (!error)
-		set_state(reader, state_of(SEQUENCE(state), AMON_PHASE_OPEN, PAIR(state)));
+		set_phase(reader, AMON_PHASE_OPEN);
 	return error;
 }
 
@@ -473,9 +507,16 @@ int amon_reader_replay(struct amon_reader *reader, struct amon_collected **resul
 
 int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure)
 {
+	struct amon_sweep rows;
 	int error;
 
 	set_state(reader, state_of(sequence, AMON_PHASE_OPEN, 0));
 	error = amon_storage_reset(&reader->maps, reader->exports, 0, AMON_RESET | AMON_SHARED, failure);
-	return error ? error : amon_sweep(&reader->maps, reader->exports, sequence, failure);
+	if (error)
+		return error;
+	error = amon_sweep_begin(&reader->maps, reader->exports, sequence, &rows, failure);
+	if (!error)
+		error = amon_sweep_finish(&rows, failure);
+	amon_sweep_end(&rows);
+	return error;
 }

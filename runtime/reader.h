@@ -19,6 +19,8 @@ enum amon_phase {
 	AMON_PHASE_OPEN,    /* done with: the clone that rests is empty */
 	AMON_PHASE_CUT,     /* in the clone that rests, and not written out yet */
 	AMON_PHASE_WRITTEN, /* written out: what rests is to be emptied */
+	/* and memory that has ended is taken out: bpf-templates/window.h tells packets, which leave it alone */
+	AMON_PHASE_SWEEPING,
 };
 
 struct amon_reader {

@@ -10,86 +10,145 @@
 #include "storage.h"
 
 /* The keys that are to go: a map that changes is not deleted from while it is walked. */
-struct sweep {
+struct amon_swept {
 	const struct amon_export_memory *memory;
 	uint64_t open;
 	uint8_t *keys;
 	size_t count, room;
+	uint64_t found; /* rows of the map, those that stay included */
 };
 
 /* As packets decide it. */
-static bool has_ended(const struct sweep *sweep, const void *value)
+static bool has_ended(const struct amon_swept *rows, const void *value)
 {
 	uint64_t seen;
 
-	memcpy(&seen, (const char *)value + sweep->memory->seen, sizeof(seen));
-	return seen + 1 < sweep->open;
+	memcpy(&seen, (const char *)value + rows->memory->seen, sizeof(seen));
+	return seen + 1 < rows->open;
 }
 
 static int note_ended(const void *key, const void *value, void *data)
 {
-	struct sweep *sweep = data;
-	uint32_t size = sweep->memory->key_size;
+	struct amon_swept *rows = data;
+	uint32_t size = rows->memory->key_size;
 
-	if (!has_ended(sweep, value))
+	rows->found++;
+	if (!has_ended(rows, value))
 		return 0;
-	if (sweep->count == sweep->room) {
-		size_t room = sweep->room ? 2 * sweep->room : 64;
-		uint8_t *keys = reallocarray(sweep->keys, room, size);
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? 2 * rows->room : 64;
+		uint8_t *keys = reallocarray(rows->keys, room, size);
 
 		if (!keys)
 			return -ENOMEM;
-		sweep->keys = keys;
-		sweep->room = room;
+		rows->keys = keys;
+		rows->room = room;
 	}
-	memcpy(sweep->keys + sweep->count++ * size, key, size);
+	memcpy(rows->keys + rows->count++ * size, key, size);
 	return 0;
 }
 
-/* A packet may have come since its key was noted: what was taken out then goes back, unless there is a new one. */
-static int delete_row(const struct sweep *sweep, int fd, const void *key, void *value)
+/*
+ * A map has room for `windows` times the rows of one window. As long as there are no more than those of one, all new
+ * ones of this window and of the next, until the sweep after that, find room.
+ */
+static int look(const struct amon_maps *maps, struct amon_swept *rows, struct amon_failure *failure)
 {
-	int error = bpf_map_lookup_and_delete_elem_flags(fd, key, value, BPF_F_LOCK);
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+	int error = amon_storage_visit(maps, rows->memory, note_ended, rows, failure);
 
-	if (!error && !has_ended(sweep, value))
-		error = bpf_map_update_elem(fd, key, value, BPF_NOEXIST);
-	return error == -ENOENT || error == -EEXIST ? 0 : error;
+	if (error)
+		return error;
+	if (bpf_obj_get_info_by_fd(amon_maps_find(maps, rows->memory->map, 0), &info, &length))
+		return amon_fail(failure, -errno, "the kernel does not tell the size of map %s: %s", rows->memory->map,
+		                 strerror(errno));
+	if (rows->found * rows->memory->windows <= info.max_entries)
+		rows->count = 0;
+	return 0;
 }
 
-static int delete_rows(const struct sweep *sweep, int fd)
+static uint32_t count_swept(const struct amon_exports *exports)
 {
-	AMON_FREES void *value = malloc(sweep->memory->value_size);
-	int error = value ? 0 : -ENOMEM;
+	uint32_t count = 0;
 
-	for (size_t i = 0; i < sweep->count && !error; i++)
-		error = delete_row(sweep, fd, sweep->keys + i * sweep->memory->key_size, value);
-	return error;
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].memory_count; j++)
+			count += exports->sections[i].memories[j].seen != UINT32_MAX;
+	return count;
 }
 
-static int sweep_map(const struct amon_maps *maps, const struct amon_export_memory *memory, uint64_t open,
-                     struct amon_failure *failure)
-{
-	struct sweep sweep = { .memory = memory, .open = open };
-	int error = amon_storage_visit(maps, memory, note_ended, &sweep, failure), fd;
-
-	if (!error) {
-		fd = amon_maps_find(maps, memory->map, 0);
-		error = delete_rows(&sweep, fd);
-		if (error)
-			amon_fail(failure, error, "cannot sweep map %s: %s", memory->map, strerror(-error));
-	}
-	free(sweep.keys);
-	return error;
-}
-
-int amon_sweep(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open,
-               struct amon_failure *failure)
+static int look_at_section(const struct amon_export_section *section, struct amon_sweep *sweep,
+                           struct amon_failure *failure)
 {
 	int error = 0;
 
-	for (uint32_t i = 0; i < exports->section_count; i++)
-		for (uint32_t j = 0; j < exports->sections[i].memory_count && !error; j++)
-			if (exports->sections[i].memories[j].seen != UINT32_MAX)
-				error = sweep_map(maps, &exports->sections[i].memories[j], open, failure);
+	for (uint32_t i = 0; i < section->memory_count && !error; i++) {
+		struct amon_swept *rows = &sweep->rows[sweep->row_count];
+
+		if (section->memories[i].seen == UINT32_MAX)
+			continue;
+		*rows = (struct amon_swept){ .memory = &section->memories[i], .open = sweep->open };
+		sweep->row_count++;
+		error = look(sweep->maps, rows, failure);
+		sweep->count += rows->count;
+	}
 	return error;
+}
+
+int amon_sweep_begin(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open,
+                     struct amon_sweep *sweep, struct amon_failure *failure)
+{
+	uint32_t count = count_swept(exports);
+	int error = 0;
+
+	*sweep = (struct amon_sweep){ .maps = maps, .open = open };
+	if (!count)
+		return 0;
+	sweep->rows = calloc(count, sizeof(*sweep->rows));
+	if (!sweep->rows)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < exports->section_count && !error; i++)
+		error = look_at_section(&exports->sections[i], sweep, failure);
+	return error;
+}
+
+/* A packet may have come since its key was noted. */
+static int delete_row(const struct amon_swept *rows, int fd, const void *key, void *value)
+{
+	int error = bpf_map_lookup_elem_flags(fd, key, value, BPF_F_LOCK);
+
+	if (!error && has_ended(rows, value))
+		error = bpf_map_delete_elem(fd, key);
+	return error == -ENOENT ? 0 : error;
+}
+
+static int delete_rows(const struct amon_swept *rows, int fd)
+{
+	AMON_FREES void *value = malloc(rows->memory->value_size);
+	int error = value ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < rows->count && !error; i++)
+		error = delete_row(rows, fd, rows->keys + i * rows->memory->key_size, value);
+	return error;
+}
+
+int amon_sweep_finish(const struct amon_sweep *sweep, struct amon_failure *failure)
+{
+	for (uint32_t i = 0; i < sweep->row_count; i++) {
+		const char *map = sweep->rows[i].memory->map;
+		int error = delete_rows(&sweep->rows[i], amon_maps_find(sweep->maps, map, 0));
+
+		if (error)
+			return amon_fail(failure, error, "cannot sweep map %s: %s", map, strerror(-error));
+	}
+	return 0;
+}
+
+void amon_sweep_end(struct amon_sweep *sweep)
+{
+	for (uint32_t i = 0; i < sweep->row_count; i++)
+		free(sweep->rows[i].keys);
+	free(sweep->rows);
+	*sweep = (struct amon_sweep){ NULL };
 }

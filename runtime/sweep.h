@@ -8,16 +8,30 @@
 
 /*
  * What packets remember is theirs: a packet that finds a row past its time starts it anew in place. Readers only take
- * out the rows that nobody comes to any more, so that new ones find room.
+ * out the rows that nobody comes to any more, so that new ones find room, and only of maps in which these could get
+ * short of it. While they do, packets must leave such rows alone.
  */
 
+struct amon_swept;
+
+/** The rows to be taken out, all maps together. */
+struct amon_sweep {
+	const struct amon_maps *maps; /* borrowed */
+	uint64_t open;                /* the window that is open */
+	struct amon_swept *rows;      /* of each map that is swept */
+	uint32_t row_count;
+	uint64_t count; /* 0: there is nothing to be done */
+};
+
 /**
- * Deletes the rows that had no packet in the window before the one that is open, nor in that. A packet that comes to
- * such a row while it is being deleted may lose what it leaves there; one that came since the row was looked at gets it
- * back, and between the two, for about a microsecond, a packet of that key finds none and starts a new one. 0 or
+ * Notes the rows that had no packet in the window before the one that is open, nor in that, of maps that are more full
+ * than one window makes them. Packets may go on with any of them. To be ended by amon_sweep_end() in any case. 0 or
  * -errno.
  */
-int amon_sweep(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open,
-               struct amon_failure *failure);
+int amon_sweep_begin(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open,
+                     struct amon_sweep *sweep, struct amon_failure *failure);
+/** Deletes those of them to which no packet has come meanwhile. Nobody may begin such a row anew now. 0 or -errno. */
+int amon_sweep_finish(const struct amon_sweep *sweep, struct amon_failure *failure);
+void amon_sweep_end(struct amon_sweep *sweep);
 
 #endif

@@ -23,8 +23,10 @@ struct amon_control {
 	/* The readers' own. Nanoseconds since 1970, of the windows whose numbers are even, and odd. */
 	__u64 start[2];
 	__u64 end; /* of the window that was cut */
+	__u64 seed; /* of the keys' hash: another for each probe, so that nobody can send keys that all hash alike */
 	/* How the probe hangs on its interface, for who reads or removes it later. */
-	__u32 announces, ingress_tc, xdp_mode;
+	__u16 announces, ingress_tc;
+	__u32 xdp_mode;
 	struct {
 		__u32 handle, priority; /* of the filter, where there are no TCX links */
 	} filters[2]; /* ingress, egress */

@@ -1398,7 +1398,7 @@ def clocks():
     same("the tick is earlier, and not by more than two", 0 < (exact - tick) % 10**9 < 20_000_000, True)
 
 
-KERNEL_TYPES = {"array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
+KERNEL_TYPES = {"hash": "hash", "array": "array", "prog_array": "programs", "percpu_array": "per-CPU array", "percpu_hash": "per-CPU hash", "ringbuf": "ring buffer"}
 
 
 def kernel_maps(name, process):
@@ -1423,6 +1423,8 @@ def kernel_maps(name, process):
     ("totals beside a snapshot", "snapshot; ingress { metric a = count(); metric b = sum(net.len); }"),
     ("a large packet", "ingress xdp { " + "".join(f"metric m{i} = sum(tcp.payload[{i}:8]);" for i in range(0, 400, 8)) + " }"),
     ("events", "ingress tc { events e size 1Ki { frame.time, ip.src } }"),
+    ("what is remembered", "window 1s; ingress { metric a = max(delta(net.ttl)); table t by ip.src size 1Ki { metric d = max(delta(net.len)); }"
+                           "private table u by ip.dst size 100 { state n = count(); } }"),
 ])
 def memory(body):
     """What explain tells of the maps is what the kernel has: each map by its sizes, and its bytes within 5 percent."""

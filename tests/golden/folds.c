@@ -33,7 +33,6 @@ enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH =
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
-static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static void (*bpf_spin_lock)(void *lock) = (void *)93;
@@ -545,6 +544,15 @@ static __always_inline __u64 window_number(void)
 	return !amon_replay && ((number ^ amon_clone) & 1) ? number - 1 : number;
 }
 
+/* A reader is taking out what has ended. */
+static __always_inline bool is_sweeping(void)
+{
+	__u32 zero = 0;
+	const volatile struct control *control = bpf_map_lookup_elem(&amon_control, &zero);
+
+	return control && (control->state >> 2 & 3) == 3;
+}
+
 /* The kernel's, which it finds by this name in the value of a map. */
 struct bpf_spin_lock {
 	__u32 val;
@@ -709,10 +717,11 @@ struct ingress_flows_memory {
 
 static const struct ingress_flows_memory ingress_flows_memory_new;
 
+/* Its entries are set at load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 196608);
+	__uint(max_entries, 65536);
 	__type(key, struct ingress_flows_key);
 	__type(value, struct ingress_flows_memory);
 } ingress_flows_memory SEC(".maps");
@@ -745,8 +754,10 @@ struct {
 /* What a packet finds remembered */
 struct ingress_before {
 	__u64 window;
+	bool sweeping;
 	struct ingress_state section;
 	struct ingress_flows_state flows;
+	bool flows_leaves; /* a reader may be taking it out */
 	struct ingress_flows_folds flows_folds;
 };
 
@@ -773,7 +784,6 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	struct ingress_flows_slot *slot;
 	struct ingress_flows_row *row = 0;
 	struct ingress_flows_memory *memory;
-	volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */
 
 	ledger_add(&m->flows_selected, 1, p->frame_len);
 	__builtin_memset(&key, 0, sizeof(key));
@@ -784,23 +794,23 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	key.l4_dstport = p->l4_dstport;
 	key.net_version = p->net_version;
 	memory = bpf_map_lookup_elem(&ingress_flows_memory, &key);
-	fresh = !memory;
-	if (!memory) {
-		bpf_map_update_elem(&ingress_flows_memory, &key, &ingress_flows_memory_new, BPF_NOEXIST);
-		memory = bpf_map_lookup_elem(&ingress_flows_memory, &key);
-	}
-	if (memory) {
+	b->flows_leaves = memory && b->sweeping && memory->state.seen + 1 < b->window;
+	if (b->flows_leaves) {
+		memory = 0;
+	} else {
 		slot = own_slot(&ingress_flows_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot),
 			&ingress_flows_shape);
 		row = slot ? &slot->row : bpf_map_lookup_elem(&ingress_flows_spill, &key);
+		if (!row) {
+			bpf_map_update_elem(&ingress_flows_spill, &key, &ingress_flows_row_new, BPF_NOEXIST);
+			row = bpf_map_lookup_elem(&ingress_flows_spill, &key);
+		}
+		if (row && !memory) {
+			bpf_map_update_elem(&ingress_flows_memory, &key, &ingress_flows_memory_new, BPF_NOEXIST);
+			memory = bpf_map_lookup_elem(&ingress_flows_memory, &key);
+		}
 	}
-	if (memory && !row) {
-		bpf_map_update_elem(&ingress_flows_spill, &key, &ingress_flows_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&ingress_flows_spill, &key);
-		if (!row && fresh && amon_replay)
-			bpf_map_delete_elem(&ingress_flows_memory, &key);
-	}
-	if (row) {
+	if (row && memory) {
 		ledger_add(&m->flows_in_rows, 1, p->frame_len);
 	} else {
 		ledger_add(&m->flows_other, 1, p->frame_len);
@@ -860,6 +870,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	if (!m || !b || !memory)
 		return;
 	b->window = window_number();
+	b->sweeping = is_sweeping();
 	ledger_add(&m->seen, 1, p->frame_len);
 	cause = p->cause - 1;
 	if (cause < 11)

@@ -762,6 +762,7 @@ struct both_asked_memory {
 
 static const struct both_asked_memory both_asked_memory_new;
 
+/* Its entries are set at load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

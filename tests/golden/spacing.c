@@ -39,7 +39,6 @@ enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH =
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
-static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static void (*bpf_spin_lock)(void *lock) = (void *)93;
@@ -514,6 +513,15 @@ static __always_inline __u64 window_number(void)
 	return !amon_replay && ((number ^ amon_clone) & 1) ? number - 1 : number;
 }
 
+/* A reader is taking out what has ended. */
+static __always_inline bool is_sweeping(void)
+{
+	__u32 zero = 0;
+	const volatile struct control *control = bpf_map_lookup_elem(&amon_control, &zero);
+
+	return control && (control->state >> 2 & 3) == 3;
+}
+
 /* The kernel's, which it finds by this name in the value of a map. */
 struct bpf_spin_lock {
 	__u32 val;
@@ -667,9 +675,11 @@ struct egress_class_memory {
 
 static const struct egress_class_memory egress_class_memory_new;
 
+/* Its entries are set at load. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 192);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64);
 	__type(key, struct egress_class_key);
 	__type(value, struct egress_class_memory);
 } egress_class_memory SEC(".maps");
@@ -701,8 +711,10 @@ struct {
 /* What a packet finds remembered */
 struct egress_before {
 	__u64 window;
+	bool sweeping;
 	struct egress_state section;
 	struct egress_class_state class;
+	bool class_leaves; /* a reader may be taking it out */
 };
 
 struct {
@@ -786,7 +798,6 @@ __noinline __u32 count_egress_class(const volatile struct packet *p, struct egre
 	struct egress_class_slot *slot;
 	struct egress_class_row *row = 0;
 	struct egress_class_memory *memory;
-	volatile bool fresh; /* or clang would compute with the pointer that is asked beside it */
 
 	if (!p || !m || !b)
 		return 0;
@@ -794,23 +805,23 @@ __noinline __u32 count_egress_class(const volatile struct packet *p, struct egre
 	__builtin_memset(&key, 0, sizeof(key));
 	key.dscp = p->net_dsfield >> 2;
 	memory = bpf_map_lookup_elem(&egress_class_memory, &key);
-	fresh = !memory;
-	if (!memory) {
-		bpf_map_update_elem(&egress_class_memory, &key, &egress_class_memory_new, BPF_NOEXIST);
-		memory = bpf_map_lookup_elem(&egress_class_memory, &key);
-	}
-	if (memory) {
+	b->class_leaves = memory && b->sweeping && memory->state.seen + 1 < b->window;
+	if (b->class_leaves) {
+		memory = 0;
+	} else {
 		slot = own_slot(&egress_class_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot),
 			&egress_class_shape);
 		row = slot ? &slot->row : bpf_map_lookup_elem(&egress_class_spill, &key);
+		if (!row) {
+			bpf_map_update_elem(&egress_class_spill, &key, &egress_class_row_new, BPF_NOEXIST);
+			row = bpf_map_lookup_elem(&egress_class_spill, &key);
+		}
+		if (row && !memory) {
+			bpf_map_update_elem(&egress_class_memory, &key, &egress_class_memory_new, BPF_NOEXIST);
+			memory = bpf_map_lookup_elem(&egress_class_memory, &key);
+		}
 	}
-	if (memory && !row) {
-		bpf_map_update_elem(&egress_class_spill, &key, &egress_class_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&egress_class_spill, &key);
-		if (!row && fresh && amon_replay)
-			bpf_map_delete_elem(&egress_class_memory, &key);
-	}
-	if (row) {
+	if (row && memory) {
 		ledger_add(&m->class_in_rows, p->weight, p->frame_len);
 	} else {
 		ledger_add(&m->class_other, p->weight, p->frame_len);
@@ -838,7 +849,7 @@ __noinline __u32 count_egress_class_once(const volatile struct packet *p, struct
 		return 0;
 	__builtin_memset(&key, 0, sizeof(key));
 	key.dscp = p->net_dsfield >> 2;
-	memory = bpf_map_lookup_elem(&egress_class_memory, &key);
+	memory = b->class_leaves ? 0 : bpf_map_lookup_elem(&egress_class_memory, &key);
 	if (memory) {
 		slot = own_slot(&egress_class_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot),
 			&egress_class_shape);
@@ -891,6 +902,8 @@ __noinline __u32 count_egress(const volatile struct packet *p)
 	b = bpf_map_lookup_elem(&egress_before, &zero);
 	if (!p || !m || !b)
 		return 0;
+	b->window = window_number();
+	b->sweeping = is_sweeping();
 	ledger_add(&m->seen, p->weight, p->frame_len);
 	cause = p->cause - 1;
 	if (cause < 8)

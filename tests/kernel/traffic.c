@@ -35,7 +35,11 @@ struct traffic {
 	int cpu;
 	uint64_t last; /* how many shall have been sent in the end */
 	_Atomic bool stop, runs;
+	bool started;
+	struct traffic *next;
 };
+
+static struct traffic *all; /* of this process */
 
 static size_t whole_pages(size_t size)
 {
@@ -117,13 +121,20 @@ struct traffic *traffic_new(const char *interface, uint32_t sessions, enum traff
 	traffic->shared->id = (uint32_t)__atomic_add_fetch(&generators, 1, __ATOMIC_RELAXED);
 	traffic->shared->random = 88172645463325252ull;
 	traffic->batch = BATCH_FIRST;
+	traffic->next = all;
+	all = traffic;
 	return traffic;
 }
 
 void traffic_free(struct traffic *traffic)
 {
+	struct traffic **link = &all;
+
 	if (!traffic)
 		return;
+	while (*link != traffic)
+		link = &(*link)->next;
+	*link = traffic->next;
 	munmap((void *)traffic->sessions, whole_pages(traffic->shared->sessions * sizeof(uint64_t)));
 	munmap((void *)traffic->shared, whole_pages(sizeof(*traffic->shared)));
 	bpf_object__close(traffic->object);
@@ -213,15 +224,24 @@ int traffic_start(struct traffic *traffic, int cpu, uint64_t count)
 	traffic->stop = false;
 	traffic->runs = true;
 	traffic->last = count ? traffic_sent(traffic) + count : 0;
-	return -pthread_create(&traffic->thread, NULL, send_all, traffic);
+	traffic->started = pthread_create(&traffic->thread, NULL, send_all, traffic) == 0;
+	return traffic->started ? 0 : -EAGAIN;
 }
 
 void traffic_stop(struct traffic *traffic)
 {
 	traffic->stop = true;
+	traffic->started = false;
 	pthread_join(traffic->thread, NULL);
 	/* the last frames are taken by a softirq of the CPU that sent them, before or soon after the call returns */
 	usleep(50000);
+}
+
+void traffic_stop_all(void)
+{
+	for (struct traffic *traffic = all; traffic; traffic = traffic->next)
+		if (traffic->started)
+			traffic_stop(traffic);
 }
 
 bool traffic_runs(const struct traffic *traffic)

@@ -53,6 +53,8 @@ double traffic_seconds(const struct traffic *traffic);
 int traffic_start(struct traffic *traffic, int cpu, uint64_t count);
 /** Stops, and waits until the last packet has gone through. */
 void traffic_stop(struct traffic *traffic);
+/** Stops whatever of this process still sends: behind a test that failed, so that those after it are alone. */
+void traffic_stop_all(void);
 /** False once all were sent. */
 bool traffic_runs(const struct traffic *traffic);
 

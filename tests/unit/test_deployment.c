@@ -126,7 +126,8 @@ static void add_counts(struct sums *sums, const struct amon_exports *exports, co
 		check_table(table, &counts->sections[0], rows);
 }
 
-static void read_deployed(const struct built *running, struct sums *sums)
+/* What one read gives. */
+static struct amon_collected *cut_deployed(const struct built *running, uint64_t *sequence)
 {
 	struct amon_failure failure = { .message = "" };
 	struct amon_deployment deployment;
@@ -138,12 +139,21 @@ static void read_deployed(const struct built *running, struct sums *sums)
 	    amon_deployment_reader(&deployment, running->fixture->exports, &reader, &failure) ||
 	    amon_reader_cut(&reader, &counts, &window, &failure))
 		fail_msg("%s", failure.message);
-	assert_int_equal(window.sequence, ++sums->sequence);
-	add_counts(sums, running->fixture->exports, counts);
+	*sequence = window.sequence;
 	assert_int_equal(amon_reader_done(&reader, &failure), 0);
-	amon_collected_free(counts);
 	amon_reader_close(&reader);
 	amon_deployment_close(&deployment);
+	return counts;
+}
+
+static void read_deployed(const struct built *running, struct sums *sums)
+{
+	uint64_t sequence;
+	struct amon_collected *counts = cut_deployed(running, &sequence);
+
+	assert_int_equal(sequence, ++sums->sequence);
+	add_counts(sums, running->fixture->exports, counts);
+	amon_collected_free(counts);
 }
 
 /* Sessions take turns, so each has its share to the packet. */
@@ -219,6 +229,81 @@ static void test_replace_snapshot(void **state)
 	(void)state;
 	SKIP_WITHOUT_BPF();
 	check_replacements("snapshot;", true);
+}
+
+/* --- what is remembered */
+
+/* Two of three have the rows of `t` as they are, in a table that a second place for each would fill. */
+#define REMEMBERS                                                                                                      \
+	"metric g : u64 = 0 next g + 1; private table q by ip.src size 128 { state k = count(); }"                     \
+	"metric most = max(q.k);"
+#define FOLDED "metric c = count(); metric f : u64 = 0 next f + 1;"
+
+static const char *const remembering[] = {
+	"probe p { %s ingress xdp { " REMEMBERS " table t by ip.src size 128 { " FOLDED " } } }",
+	"probe p { %s ingress xdp { " REMEMBERS " metric n = count(); table t by ip.src size 128 { " FOLDED " } } }",
+	"probe p { %s ingress xdp { " REMEMBERS " table t by ip.src size 128 { " FOLDED " metric b = sum(frame.len); "
+	"metric m = max(frame.len); } } }",
+};
+#define REMEMBERING 3
+
+static uint64_t value_of(const struct amon_export_section *section, const uint8_t *record, const char *name)
+{
+	uint32_t i = 0;
+
+	while (strcmp(section->columns[i].name, name))
+		i++;
+	return number_at(record, section->columns[i].layout.value);
+}
+
+/* Nothing is in `other`, and each row's fold is what its count() is: as many packets as were sent of it. */
+static void check_remembered(const struct built *built, const struct amon_collected *counts,
+                             const struct traffic *traffic)
+{
+	const struct amon_export_section *section = &built->fixture->exports->sections[0];
+	const struct amon_export_table *table = &section->tables[0];
+	const struct amon_collected_table *rows = &counts->sections[0].tables[0];
+	const struct amon_layout *count = &find_column(table, "c")->layout, *fold = &find_column(table, "f")->layout;
+
+	assert_int_equal(rows->row_count, SESSIONS);
+	for (uint64_t i = 0; i < rows->row_count; i++) {
+		const uint8_t *key = rows->keys + i * table->key_size, *record = rows->records + i * table->record_size;
+
+		assert_int_equal(number_at(record, count->count), traffic_sent_of(traffic, key[3]));
+		assert_int_equal(number_at(record, fold->value), number_at(record, count->count));
+	}
+	assert_int_equal(number_at(rows->other, count->count), 0);
+	/* the last packet of the session that has most found all before it */
+	assert_int_equal(value_of(section, counts->sections[0].record, "g"), traffic_sent(traffic));
+	assert_int_equal(value_of(section, counts->sections[0].record, "most"), (traffic_sent(traffic) - 1) / SESSIONS);
+}
+
+/* States, folds, private tables and rows go on where they were, whatever else comes and goes beside them. */
+static void test_replace_memory(void **state)
+{
+	struct built probes[REMEMBERING];
+	struct amon_collected *counts;
+	struct traffic *traffic;
+	uint64_t sequence;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	for (int i = 0; i < REMEMBERING; i++)
+		probes[i] = build_with(remembering[i], "");
+	traffic = traffic_new("v1", SESSIONS, TRAFFIC_IN_TURN);
+	assert_int_equal(traffic_pace(traffic, "v0"), 0);
+	deploy(&probes[0]);
+	assert_int_equal(traffic_start(traffic, 1, 0), 0);
+	for (int i = 0; i < REPLACEMENTS / 4; i++)
+		replace(&probes[i % REMEMBERING], &probes[(i + 1) % REMEMBERING]);
+	traffic_stop(traffic);
+	counts = cut_deployed(&probes[REPLACEMENTS / 4 % REMEMBERING], &sequence);
+	check_remembered(&probes[REPLACEMENTS / 4 % REMEMBERING], counts, traffic);
+	amon_collected_free(counts);
+	remove_probe();
+	traffic_free(traffic);
+	for (int i = 0; i < REMEMBERING; i++)
+		build_free(&probes[i]);
 }
 
 /* --- readers that are killed */
@@ -325,13 +410,31 @@ static void test_killed_readers(void **state)
 	build_free(&built);
 }
 
+/* Behind each test: what one that failed has left running. */
+static int end_all(void **state)
+{
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+
+	(void)state;
+	if (!network_allowed())
+		return 0;
+	traffic_stop_all();
+	if (!amon_deployment_open("p", &deployment, &failure))
+		amon_deployment_remove(&deployment, &failure);
+	amon_deployment_close(&deployment);
+	amon_failure_clear(&failure);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_replace_windows),
-		cmocka_unit_test(test_replace_totals),
-		cmocka_unit_test(test_replace_snapshot),
-		cmocka_unit_test(test_killed_readers),
+		cmocka_unit_test_teardown(test_replace_windows, end_all),
+		cmocka_unit_test_teardown(test_replace_totals, end_all),
+		cmocka_unit_test_teardown(test_replace_snapshot, end_all),
+		cmocka_unit_test_teardown(test_replace_memory, end_all),
+		cmocka_unit_test_teardown(test_killed_readers, end_all),
 	};
 
 	if (network_allowed() && network_new())

@@ -179,10 +179,10 @@ static void test_nested_grace_period(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_killed_announcing),
-		cmocka_unit_test(test_nested_announcing),
-		cmocka_unit_test(test_nested_grace_period),
+		cmocka_unit_test_teardown(test_killed, stop_all),
+		cmocka_unit_test_teardown(test_killed_announcing, stop_all),
+		cmocka_unit_test_teardown(test_nested_announcing, stop_all),
+		cmocka_unit_test_teardown(test_nested_grace_period, stop_all),
 	};
 
 	if (network_allowed() && slow_network())

@@ -247,26 +247,61 @@ static void rows_live_for_one_silent_window(void **state)
 	fixture_free(f);
 }
 
-/* What nobody comes to any more makes room. */
+/* What nobody comes to any more makes room, once there is more than the rows of one window. */
 static void ended_rows_are_swept(void **state)
 {
 	struct fixture *f;
 
 	(void)state;
 	SKIP_WITHOUT_BPF();
-	f = begin(LIFE);
+	f = begin("probe p { window 1h; ingress xdp { where net; metric all = count();\n"
+	          "private table t by net.ttl size 8 { state n = count(); } } }");
 	for (uint8_t flow = 1; flow <= 8; flow++)
 		packet(f, flow, 100);
+	check_window(f, " 8 t: 8 0 0");
 	assert_int_equal(count_rows(f, "ingress_t_memory"), 8);
-	check_window(f, " 0 | 1: 0 - 11 2: 0 - 12 3: 0 - 13 4: 0 - 14 5: 0 - 15 6: 0 - 16 7: 0 - 17 8: 0 - 18");
 	for (uint8_t flow = 8; flow <= 15; flow++)
 		packet(f, flow, 100);
-	/* those of the window before may still be continued */
 	assert_int_equal(count_rows(f, "ingress_t_memory"), 15);
-	check_window(f, " 0 | 8: 1 0 18 9: 0 - 19 10: 0 - 20 11: 0 - 21 12: 0 - 22 13: 0 - 23 14: 0 - 24 15: 0 - 25");
+	check_window(f, " 8 t: 8 0 0");
+	/* those of the window before may still be continued */
 	assert_int_equal(count_rows(f, "ingress_t_memory"), 8);
-	check_window(f, " 0 |");
-	assert_int_equal(count_rows(f, "ingress_t_memory"), 0);
+	check_window(f, " 0 t: 0 0 0");
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 8);
+	packet(f, FLOW(20), 100);
+	check_window(f, " 1 t: 1 0 0");
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 1);
+	fixture_free(f);
+}
+
+/* As a reader does that waits and takes out what has ended. */
+static void set_sweeping(struct fixture *f, bool sweeping)
+{
+	volatile struct amon_control *control = f->loaded->reader->control;
+
+	control->state = (control->state & ~(3ULL << 2)) | (sweeping ? AMON_PHASE_SWEEPING << 2 : 0);
+}
+
+/* Meanwhile nobody begins such a row anew: its packets go to `other`, those of all others where they belong. */
+static void rows_that_are_being_swept_are_left_alone(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin(LIFE);
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(3), 100);
+	check_window(f, " 0 | 1: 0 - 11 3: 0 - 13");
+	packet(f, FLOW(3), 100);
+	check_window(f, " 0 | 3: 1 0 13");
+	set_sweeping(f, true);
+	packet(f, FLOW(1), 110);
+	packet(f, FLOW(2), 100);
+	packet(f, FLOW(3), 103);
+	set_sweeping(f, false);
+	packet(f, FLOW(1), 120);
+	check_window(f, " 20 | 1: 0 - 11 2: 0 - 12 3: 2 3 13 other: 0 - 11");
 	fixture_free(f);
 }
 
@@ -497,6 +532,7 @@ int main(void)
 		cmocka_unit_test(the_place_says_which_packets_come),
 		cmocka_unit_test(rows_live_for_one_silent_window),
 		cmocka_unit_test(ended_rows_are_swept),
+		cmocka_unit_test(rows_that_are_being_swept_are_left_alone),
 		cmocka_unit_test(a_late_packet_stays_in_its_window),
 		cmocka_unit_test(kept_rows_keep_their_folds),
 		cmocka_unit_test(what_finds_no_row_has_other),
