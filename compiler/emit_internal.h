@@ -28,6 +28,8 @@ enum use {
 	USE_AT_MOST,
 	USE_QUOTIENT,
 	USE_REMAINDER,
+	USE_LIFE_NUMBER,
+	USE_END_FLOW,
 	USE_COUNT
 };
 extern const char *const emit_use_names[USE_COUNT];

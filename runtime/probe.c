@@ -275,6 +275,29 @@ static int shape_rows(struct bpf_object *object, const struct amon_export_table 
 	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
 }
 
+static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	struct amon_own_shape shape = amon_lives_shape(table, cpus, replay);
+	const uint32_t words[2] = { shape.slots - 1, shape.slots };
+	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
+	size_t size = 0;
+	unsigned char *constant = find_constant(object, table->expire->shape, &size);
+	int error = lives && size == sizeof(words) ? 0 : -EINVAL;
+
+	if (!error)
+		memcpy(constant, words, sizeof(words));
+	if (!error)
+		error = bpf_map__set_value_size(lives, shape.value_size);
+	return error ? error : bpf_map__set_max_entries(lives, cpus);
+}
+
+static int shape_table(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	int error = table->events ? 0 : shape_rows(object, table, cpus, replay);
+
+	return error || !table->expire ? error : shape_lives(object, table, cpus, replay);
+}
+
 int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
 {
 	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
@@ -282,8 +305,7 @@ int amon_probe_shape(struct bpf_object *object, const struct amon_exports *expor
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
 		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
-			if (!exports->sections[i].tables[j].events)
-				error = shape_rows(object, &exports->sections[i].tables[j], cpus, replay);
+			error = shape_table(object, &exports->sections[i].tables[j], cpus, replay);
 	return error;
 }
 

@@ -18,7 +18,7 @@
 #define BATCH_MIN   64u
 #define BATCH_MAX   8192u
 /* A cursor of the kernel's: 4 bytes for hashes, a key for others. */
-#define CURSOR_SIZE AMON_MAX_KEY
+#define CURSOR_SIZE AMON_MAX_LAID_KEY
 
 struct map {
 	const char *name;
@@ -180,7 +180,7 @@ static int read_entry(const struct map *map, const void *key, void *values, visi
 
 static int read_one_by_one(const struct map *map, visit_entry *visit, void *data)
 {
-	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
+	uint8_t key[AMON_MAX_LAID_KEY], next[AMON_MAX_LAID_KEY];
 	void *values = calloc(map->cpus, map->stride);
 	int error = values ? bpf_map_get_next_key(map->fd, NULL, next) : -ENOMEM;
 
@@ -204,7 +204,7 @@ static int read_hash(const struct map *map, visit_entry *visit, void *data)
 /* The next key is asked for before this one goes: without it the kernel would search from the start, for each. */
 static int empty_one_by_one(const struct map *map)
 {
-	uint8_t key[AMON_MAX_KEY], next[AMON_MAX_KEY];
+	uint8_t key[AMON_MAX_LAID_KEY], next[AMON_MAX_LAID_KEY];
 	int error = bpf_map_get_next_key(map->fd, NULL, next);
 
 	while (!error) {
@@ -299,10 +299,12 @@ static int reset_map(const struct reading *reading, struct map map)
 static bool takes_table(const struct reading *reading, const struct amon_export_table *table)
 {
 	enum amon_which shared = table->events ? AMON_EVENTS : AMON_SHARED;
+	enum amon_which kind = table->expire   ? AMON_FLOWS
+	                       : !table->twice ? shared
+	                       : table->reset  ? AMON_RESET
+	                                       : AMON_KEPT;
 
-	return !amon_maps_skips(reading->maps, table->map) && (reading->which & (!table->twice  ? shared
-	                                                                         : table->reset ? AMON_RESET
-	                                                                                        : AMON_KEPT));
+	return !amon_maps_skips(reading->maps, table->map) && (reading->which & kind);
 }
 
 /* A part of the clones' own may hold both what a reset empties and what it does not. */
@@ -347,7 +349,7 @@ static void merge_cpus(const struct map *map, const struct amon_export_table *ta
                        const uint8_t *values, uint32_t from)
 {
 	for (uint32_t cpu = from; cpu < map->cpus; cpu++)
-		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * map->stride);
+		amon_merge_row(table, record, values + (size_t)cpu * map->stride);
 }
 
 static int visit_other(const struct map *map, const void *key, const void *values, void *data)
