@@ -100,8 +100,13 @@ static void print_memories(const struct amon_plan_section *section)
 static void print_clock(const struct amon_plan *plan)
 {
 	const char *separator = " in ";
+	bool any = false;
 
-	if (!plan->coarse)
+	for (uint32_t s = 0; s < plan->section_count; s++)
+		any |= plan->sections[s].section->coarse;
+	if (plan->expires)
+		printf("ages        of rows that end: by the kernel's tick, 4 ms at HZ=250\n");
+	if (!plan->coarse || !any)
 		return;
 	printf("clock       coarse");
 	for (uint32_t s = 0; plan->exact && s < plan->section_count; s++)
@@ -127,15 +132,34 @@ static void print_plan(const struct amon_plan *plan)
 
 static void print_columns(const struct amon_export_column *columns, uint32_t count, const char *indent)
 {
-	static const char *const kinds[] = { "key", "metric", "derive" };
+	static const char *const kinds[] = { "key", "metric", "derive", "end" };
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct amon_export_column *column = &columns[i];
 
 		printf("%s%-7s %-24s %-14s %s%s%s\n", indent, kinds[column->kind], column->name,
-		       column->aggregation ? column->aggregation->name : amon_base_name(column->type.base),
+		       column->kind == AMON_COLUMN_END ? "a word"
+		       : column->aggregation           ? column->aggregation->name
+		                                       : amon_base_name(column->type.base),
 		       column->unit, *column->unit && *column->help ? "  " : "", column->help);
 	}
+}
+
+static void print_time(const char *word, uint64_t time)
+{
+	if (time != INT64_MAX)
+		printf(" %s %gs", word, time / 1e9);
+}
+
+static void print_expire(const struct amon_export_expire *expire)
+{
+	if (!expire)
+		return;
+	printf("    expire");
+	print_time("idle", expire->idle);
+	print_time("active", expire->active);
+	printf(": each CPU keeps %u bytes for how long a row lives; user space keeps the rows that are open\n",
+	       expire->slot_size);
 }
 
 static void print_exports(const struct amon_exports *exports)
@@ -150,6 +174,7 @@ static void print_exports(const struct amon_exports *exports)
 
 			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
 			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
+			print_expire(table->expire);
 			print_columns(table->columns, table->column_count, "    ");
 		}
 		for (uint32_t t = 0; t < section->private_count; t++)

@@ -106,6 +106,7 @@ int session_follow(struct session *s, struct amon_failure *failure)
 		waited = wait_until(s, next_read(s));
 		if (waited == -ENODEV)
 			return amon_fail(failure, -ENODEV, "%s is gone; the probe went with it", s->interface);
+		s->reader->last = s->ends && (waited || s->read + 1 == s->options->count);
 		error = session_read(s, failure);
 	}
 	return error;

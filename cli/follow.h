@@ -15,6 +15,7 @@ struct session {
 	const struct amon_attached *attached;
 	const char *interface;
 	bool ingress_tc;
+	bool ends; /* the probe ends with the last read */
 	struct documents documents;
 	uint64_t interval, read; /* so many times */
 	sigset_t calm; /* the signals that are blocked while nothing is to be left half done: none of those that end a

@@ -58,7 +58,7 @@ static int run(const struct options *options, const struct compilation *c)
 	struct amon_loaded *loaded __attribute__((cleanup(amon_probe_cleanup))) = NULL;
 	struct amon_load_options load = { .replay = false };
 	struct amon_failure failure = { .message = "" };
-	struct session s = { .options = options, .exports = c->exports, .interface = options->interface };
+	struct session s = { .options = options, .exports = c->exports, .interface = options->interface, .ends = true };
 	int error, status;
 
 	status = documents_open(&s.documents, options, c->exports, DOCUMENTS_LIVE);

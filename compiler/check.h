@@ -16,6 +16,7 @@
 #define AMON_MAX_SECTION_METRICS 1024
 #define AMON_MAX_TABLE_METRICS   256
 #define AMON_MAX_KEY             64
+#define AMON_MAX_LAID_KEY        (AMON_MAX_KEY + 8) /* and the number of its row's life */
 #define AMON_MAX_EVENT           256
 #define AMON_MAX_RECORD          16384
 #define AMON_MAX_SIZE            (1u << 28)
@@ -95,7 +96,12 @@ struct amon_timing {
 	bool snapshot, reset;
 };
 
-enum amon_column_kind { AMON_COLUMN_KEY, AMON_COLUMN_METRIC, AMON_COLUMN_DERIVE };
+enum amon_column_kind {
+	AMON_COLUMN_KEY,
+	AMON_COLUMN_METRIC,
+	AMON_COLUMN_DERIVE,
+	AMON_COLUMN_END, /* exports only: why the row ended; the last of its table */
+};
 
 /** A key, metric or derive. */
 struct amon_column {
@@ -145,6 +151,15 @@ struct amon_memory {
 	bool asked; /* other statements read it in the row that a packet's key selects */
 };
 
+/** When a table's rows end: they are flows then. Times in nanoseconds. */
+struct amon_expire {
+	struct amon_span span;   /* of the whole clause; source NULL: rows do not end */
+	uint64_t idle, active;   /* INT64_MAX: never */
+	struct amon_value *when; /* NULL: none */
+	uint64_t linger;
+	bool keeps; /* rows that are open are exported, too */
+};
+
 /** A table, or `events`: then each packet that it selects is a row of its own, and has keys alone. */
 struct amon_table {
 	const char *name, *help;
@@ -160,7 +175,8 @@ struct amon_table {
 	enum amon_overflow { AMON_OVERFLOW_OTHER, AMON_OVERFLOW_DROP } overflow;
 	struct amon_value *having; /* NULL: none */
 	struct amon_timing timing; /* of its rows and their counters */
-	uint32_t top;              /* 0: none */
+	struct amon_expire expire;
+	uint32_t top; /* 0: none */
 	const struct amon_column *top_by;
 	struct amon_section *section;
 	struct amon_table *next;

@@ -108,6 +108,8 @@ static void check_exported(struct check *check, const struct block *block)
 {
 	struct block *seen = amon_new(check->arena, struct block);
 
+	if (block->table && block->table->expire.span.source)
+		check_name_once(check, seen, "end_reason", block->table->expire.span);
 	for (const struct name *name = block->first; name; name = name->next) {
 		const char *exported = is_exported(block, name) ? name->column->exported : NULL;
 		const struct name *first = exported ? check_name_once(check, seen, exported, name->span) : NULL;

@@ -157,6 +157,11 @@ struct amon_value *check_export_name(const struct place *place, const struct amo
 	const struct name *first = first_part(place, syntax->text, &rest);
 	struct amon_value *value = NULL;
 
+	if (!strcmp(syntax->text, "window") && place->block->table && place->block->table->expire.span.source) {
+		amon_error(place->check->diagnostics, syntax->span,
+		           "the rows of `%s` cover a time of their own, not the window's", place->block->table->name);
+		return check_nothing(place->check, syntax->span);
+	}
 	if (!strcmp(syntax->text, "window"))
 		return check_value_new(place->check, AMON_VALUE_WINDOW, syntax->span,
 		                       check_number_type(AMON_BASE_INT, CHECK_TIME, 0));

@@ -318,6 +318,8 @@ struct amon_value *check_wheres(const struct place *place);
 /* check_metric.c */
 void check_metric(struct check *check, struct name *name);
 bool check_is_later_aggregation(const char *name);
+/* It, or a part of it, is `frame.segments`. */
+bool check_reads_segments(const struct amon_value *value);
 /* The parts that a metric and a state share: the aggregation, its argument and `where`. False, with an error, where
  * they do not fit. */
 bool check_aggregation(const struct place *place, struct amon_column *column, const struct amon_syntax *call);

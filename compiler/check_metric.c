@@ -240,18 +240,19 @@ struct amon_type check_aggregated_type(struct check *check, const struct amon_co
 	return type;
 }
 
-static bool reads_segments(const struct amon_value *value)
+bool check_reads_segments(const struct amon_value *value)
 {
 	if (!value)
 		return false;
 	if (value->kind == AMON_VALUE_FIELD && !strcmp(value->field->name, "frame.segments"))
 		return true;
-	return reads_segments(value->left) || reads_segments(value->middle) || reads_segments(value->right);
+	return check_reads_segments(value->left) || check_reads_segments(value->middle) ||
+	       check_reads_segments(value->right);
 }
 
 static bool sees_once(const struct amon_value *value)
 {
-	return reads_segments(value) || check_reads_memory(value);
+	return check_reads_segments(value) || check_reads_memory(value);
 }
 
 static bool read_call(const struct place *around, struct amon_column *column, const struct amon_syntax *call)

@@ -413,8 +413,10 @@ static void check_table_of(struct walk *walk, const struct amon_table *table, co
 	for (const struct amon_column *key = table->keys.first; key && !all.never; key = key->next)
 		if (!key->port_key)
 			require_here(walk, &all, key->value);
-	if (!all.never)
-		check_metrics_of(walk, &table->metrics, &all);
+	if (all.never)
+		return;
+	check_metrics_of(walk, &table->metrics, &all);
+	narrow(walk, &all, table->expire.when);
 }
 
 void check_never(struct check *check)

@@ -191,15 +191,77 @@ static void read_where(struct check *check, struct block *block, const struct am
 	table->where_span = where ? where->span : table->where->span;
 }
 
+/* A time of `expire`; false, with an error, where it is none. */
+static bool read_time(struct check *check, struct block *block, const struct amon_syntax *syntax, const char *what,
+                      int64_t least, uint64_t *result)
+{
+	struct place place = { check, block, WORLD_PACKET, .home = NULL };
+	const struct amon_value *value = check_expression(&place, syntax);
+	struct amon_dimension dimension = value->type.dimension;
+
+	if (check_is_nothing(value))
+		return false;
+	if (!check_is_constant(value) || value->type.base != AMON_BASE_INT || dimension.information ||
+	    dimension.time != 1) {
+		amon_error(check->diagnostics, value->span, "%s is a constant time, for example `15s`", what);
+	} else if (value->integer < least) {
+		amon_error(check->diagnostics, value->span, "%s is %s", what, least ? "1ns at least" : "not negative");
+	} else {
+		*result = (uint64_t)value->integer;
+		return true;
+	}
+	return false;
+}
+
+/* NULL where it never holds. */
+static void read_when(struct check *check, struct block *block, const struct amon_syntax *when)
+{
+	struct place place = { check, block, WORLD_PACKET, .home = check_home(block) };
+	struct amon_value *condition = check_condition(&place, when);
+
+	if (check_is_nothing(condition))
+		return;
+	if (check_reads_segments(condition))
+		amon_error(check->diagnostics, when->span,
+		           "`when` cannot read `frame.segments`: it holds for wire packets");
+	else if (!check_is_constant(condition) || condition->integer)
+		block->table->expire.when = condition;
+}
+
+/* The kernel keeps windows of such rows, whatever a read returns: see runtime/flows.h. */
+static void read_expire(struct check *check, struct block *block)
+{
+	const struct amon_attributes *attributes = &block->statement->attributes;
+	struct amon_expire *expire = &block->table->expire;
+	struct amon_timing *timing = &block->table->timing;
+
+	expire->idle = expire->active = INT64_MAX;
+	if (!attributes->expire.source)
+		return;
+	expire->span = attributes->expire;
+	if (attributes->idle)
+		read_time(check, block, attributes->idle, "`idle`", 1, &expire->idle);
+	if (attributes->active)
+		read_time(check, block, attributes->active, "`active`", 1, &expire->active);
+	if (attributes->when)
+		read_when(check, block, attributes->when);
+	if (attributes->linger && !attributes->when)
+		amon_error(check->diagnostics, attributes->linger->span,
+		           "`linger` is for how long a row goes on behind `when`, and there is none");
+	else if (attributes->linger)
+		read_time(check, block, attributes->linger, "`linger`", 0, &expire->linger);
+	expire->keeps = timing->snapshot && !timing->reset;
+	*timing = (struct amon_timing){ true, true };
+}
+
 static void read_attributes(struct check *check, struct block *block)
 {
 	const struct amon_attributes *attributes = &block->statement->attributes;
 
 	read_overflow(check, block->table, &attributes->overflow);
 	read_size(check, block, attributes->size);
-	if (attributes->expire.source)
-		check_later(check, attributes->expire, "`expire` comes");
 	check_timing_table(block);
+	read_expire(check, block);
 	if (attributes->as.text)
 		check_later(check, attributes->as.span, "`as` behind a table comes");
 }
@@ -251,6 +313,17 @@ static void check_events(struct check *check, struct block *block)
 		check_later(check, attributes->as.span, "`as` behind events comes");
 }
 
+/* What is remembered would have to end with its row. */
+static void check_remembers(struct check *check, const struct amon_table *table)
+{
+	bool remembers = table->is_private || table->memory.items.count;
+
+	for (const struct amon_column *c = table->metrics.first; c; c = c->next)
+		remembers |= c->aggregation == &amon_aggregation_fold;
+	if (table->expire.span.source && remembers)
+		check_later(check, table->expire.span, "`expire` of rows that remember packets comes");
+}
+
 void check_table(struct check *check, struct block *block)
 {
 	struct amon_table *table = block->table;
@@ -264,6 +337,7 @@ void check_table(struct check *check, struct block *block)
 	read_attributes(check, block);
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);
+	check_remembers(check, table);
 	if (table->is_private)
 		check_private(check, block);
 	else if (!has_metric(block) && !check_name_excused(check, block))

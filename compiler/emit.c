@@ -5,10 +5,10 @@
 #include <string.h>
 
 const char *const emit_use_names[USE_COUNT] = {
-	"lowest",      "highest",          "is_first",      "is_last",      "divide",
-	"modulo",      "add_square",       "mac_number",    "same_address", "address_at_most",
-	"bucket_log2", "bucket_loglinear", "bucket_linear", "bucket_edges", "above",
-	"bit_length",  "at_most",          "quotient",      "remainder",    "is_sweeping",
+	"lowest",        "highest",      "is_first",     "is_last",         "divide",      "modulo",
+	"add_square",    "mac_number",   "same_address", "address_at_most", "bucket_log2", "bucket_loglinear",
+	"bucket_linear", "bucket_edges", "above",        "bit_length",      "at_most",     "quotient",
+	"remainder",     "life_number",  "end_flow",     "is_sweeping",
 };
 
 static const struct {
@@ -155,6 +155,8 @@ static void write_body(struct emitter *e)
 		emit_template(e, "lock.h");
 	if (e->plan->own_rows)
 		emit_template(e, "own.h");
+	if (e->plan->expires)
+		emit_template(e, "flow.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)
 		emit_section_maps(e, &e->plan->sections[i]);
 	emit_template(e, "arithmetic.h");

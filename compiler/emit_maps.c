@@ -50,6 +50,8 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 	for (uint32_t i = 0; i < table->key_count; i++)
 		if (table->keys[i].has)
 			emit_member(e->out, "__u8", table->keys[i].has);
+	if (table->expire)
+		emit_member(e->out, "__u64", "life");
 	if (table->key_size > table->key_used)
 		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
 	fprintf(e->out, "}%s;\n\n", table->table->events ? "" : " __attribute__((aligned(8)))");
@@ -70,6 +72,22 @@ static void write_own_rows(struct emitter *e, const struct amon_plan_table *tabl
 	        table->shape, table->slot_tag, table->map);
 }
 
+static void write_lives(struct emitter *e, const struct amon_plan_table *table)
+{
+	const struct amon_plan_expire *expire = table->expire;
+
+	fprintf(e->out,
+	        "struct %s {\n\t__u64 used;\n\tstruct %s key;\n\tstruct life life;\n} "
+	        "__attribute__((aligned(%u)));\n\n",
+	        expire->slot_tag, table->key_tag, expire->slot_size < 64 ? expire->slot_size : 64);
+	fprintf(e->out,
+	        "/* How long its rows live, on each CPU: no window cuts it. */\nconst volatile struct own_shape %s = { "
+	        ".mask = 15, .limit = 12 };\nstruct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n"
+	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
+	        "\t__uint(value_size, sizeof(struct lives) + 16 * sizeof(struct %s));\n} %s SEC(\".maps\");\n\n",
+	        expire->shape, expire->slot_tag, expire->lives_map);
+}
+
 static void write_table_maps(struct emitter *e, const struct amon_plan_table *table)
 {
 	const char *row = amon_arena_printf(e->arena, "struct %s", table->record.tag);
@@ -85,11 +103,15 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	if (table->table->is_private)
 		return;
 	fprintf(e->out, "struct %s {\n", table->record.tag);
+	if (table->expire)
+		fprintf(e->out, "\tstruct flow flow;\n");
 	emit_record_members(e->out, &table->record);
-	if (!table->record.metric_count)
+	if (!table->record.metric_count && !table->expire)
 		fprintf(e->out, "\t__u64 unused;\n");
 	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
 	write_own_rows(e, table);
+	if (table->expire)
+		write_lives(e, table);
 	fprintf(e->out,
 	        "/* What finds no slot there, on any CPU; it grows with use. */\nstruct {\n"
 	        "\t__uint(type, BPF_MAP_TYPE_PERCPU_HASH);\n\t__uint(map_flags, BPF_F_NO_PREALLOC);\n"

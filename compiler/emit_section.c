@@ -332,6 +332,48 @@ static void write_other(struct amon_writer *w, const struct amon_plan_table *tab
 		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &zero);\n", table->memory->other_map);
 }
 
+/* What finds the life of the key's row, a call behind whose arguments more may stand. */
+static const char *life_call(struct amon_writer *w, const struct amon_plan_table *table, const char *function)
+{
+	const struct amon_plan_expire *expire = table->expire;
+
+	return amon_arena_printf(w->arena, "%s(&%s, (const __u64 *)&key, sizeof(key) / 8 - 1, sizeof(struct %s), &%s",
+	                         function, expire->lives_map, expire->slot_tag, expire->shape);
+}
+
+/* A row that ends is found by its key and its life. */
+static void write_life(struct amon_writer *w, const struct amon_plan_section *section,
+                       const struct amon_plan_table *table)
+{
+	const struct amon_expire *expire = &table->table->expire;
+
+	emit_comment(w->arena, w->out, w->indent, "", expire->span);
+	amon_write(w, "life = %s, p->%s, %lluULL, %lluULL);\n", life_call(w, table, "live"), section->tick,
+	           (unsigned long long)expire->idle, (unsigned long long)expire->active);
+	amon_write(w, "key.life = life ? life->number : 0;\n");
+	emit_mark(w->out, table->table->span);
+}
+
+static void write_flow(struct amon_writer *w, const struct amon_plan_section *section,
+                       const struct amon_plan_table *table)
+{
+	const struct amon_expire *expire = &table->table->expire;
+	struct amon_writer inner;
+	struct lines lines;
+	struct amon_c when;
+
+	emit_mark(w->out, expire->span);
+	amon_write(w, "add_to_flow(&row->flow, p->%s, %s, p->frame_len);\n", section->tick,
+	           section->weighted ? "p->weight" : "1");
+	if (!expire->when)
+		return;
+	when = amon_c_condition(w, expire->when);
+	inner = emit_open_lines(w, &lines);
+	amon_write(&inner, "end_flow(&row->flow, life, p->%s%s);\n", section->tick,
+	           expire->linger ? amon_arena_printf(w->arena, " + %lluULL", (unsigned long long)expire->linger) : "");
+	emit_close_lines(w, &inner, when, &lines);
+}
+
 /* The row; what finds no place goes to `other`, or is told by cause. */
 static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
                       const struct amon_plan_table *table)
@@ -413,6 +455,8 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 		           table->memory ? " = 0" : "");
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
+	if (!once && table->expire)
+		amon_write(w, "struct life *life;\n");
 	if (!once && !has_other(table))
 		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', w->out);
@@ -450,10 +494,16 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
 	write_key(&w, section, table, once);
 	emit_mark(e->out, table->table->span);
+	if (once && table->expire)
+		amon_write(&w, "key.life = %s);\n", life_call(&w, table, "life_number"));
+	else if (table->expire)
+		write_life(&w, section, table);
 	if (once)
 		write_row_again(&w, section, table);
 	else
 		write_row(&w, section, table);
+	if (table->expire && !once)
+		write_flow(&w, section, table);
 	if (table->memory && once == section->weighted)
 		emit_memory_step(&w, &s, table);
 	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);

@@ -99,6 +99,21 @@ struct amon_export_user {
 	bool locked;                   /* values hold a bpf_spin_lock, under which they are read and emptied */
 };
 
+/** Of a row that ends, struct flow of its record, and in that why it ended; struct life (bpf-templates/flow.h). */
+#define AMON_FLOW_SIZE   48
+#define AMON_FLOW_REASON 40
+#define AMON_LIFE_SIZE   32
+
+/** Of a table whose rows end: they are parts of flows, which user space puts together. See runtime/flows.h. */
+struct amon_export_expire {
+	uint64_t idle, active; /* nanoseconds; INT64_MAX: never */
+	/* ARRAY, an entry for each CPU: 64 bytes, and slots of `slot_size`. `shape` is as that of a table's rows. */
+	const char *lives_map, *shape;
+	uint32_t slot_size;
+	uint32_t flow; /* where struct flow lies in a record (bpf-templates/flow.h) */
+	bool keeps;    /* rows that are open are exported, too, with each read */
+};
+
 /** Expressions at export: derive, having. Columns are named by place, not pointer. */
 struct amon_export_value {
 	enum amon_value_kind kind; /* INTEGER, REAL, ADDRESS, UNARY, BINARY, IN, CHOICE, ABS, MIN, MAX, PRESENT, COLUMN,
@@ -130,8 +145,9 @@ struct amon_export_table {
 	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */
 	bool events; /* RINGBUF instead: every packet is a row of its own, in the order of time, and has keys alone */
 	uint32_t key_size, record_size, size;
-	bool twice; /* each clone has its own maps */
-	bool reset; /* a read returns what came since the last */
+	bool twice;                        /* each clone has its own maps */
+	bool reset;                        /* a read returns what came since the last */
+	struct amon_export_expire *expire; /* NULL: rows do not end */
 	/* PERCPU_ARRAY of one entry of record_size: the `other` row; NULL: overflow drop. (Not inside the section's
 	   record: a per-CPU value ends at 32 KiB.) */
 	const char *other_map;

@@ -59,6 +59,7 @@ static const char *const column_words[] = {
 	[AMON_COLUMN_KEY] = "key",
 	[AMON_COLUMN_METRIC] = "metric",
 	[AMON_COLUMN_DERIVE] = "derive",
+	[AMON_COLUMN_END] = "end",
 };
 
 /* Only what can stand in an export table: a NULL among these cannot be written. */
@@ -234,6 +235,17 @@ static const struct amon_schema counter_rows[] = {
 	END,
 };
 
+static const struct amon_schema expire_rows[] = {
+	U63(struct amon_export_expire, idle, "idle"),
+	U63(struct amon_export_expire, active, "active"),
+	TEXT(struct amon_export_expire, lives_map, "lives_map"),
+	TEXT(struct amon_export_expire, shape, "shape"),
+	U32(struct amon_export_expire, slot_size, "slot_size"),
+	U32(struct amon_export_expire, flow, "flow"),
+	BOOL(struct amon_export_expire, keeps, "keeps"),
+	END,
+};
+
 static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, name, "name"),
 	TEXT(struct amon_export_table, help, "help"),
@@ -250,6 +262,7 @@ static const struct amon_schema table_rows[] = {
 	U32(struct amon_export_table, size, "size"),
 	BOOL(struct amon_export_table, twice, "twice"),
 	BOOL(struct amon_export_table, reset, "reset"),
+	POINTER(struct amon_export_table, expire, "expire", expire_rows),
 	NAME(struct amon_export_table, other_map, "other_map"),
 	U32(struct amon_export_table, key_count, "key_count"),
 	ARRAY(struct amon_export_table, columns, column_count, "columns", column_rows),

@@ -173,6 +173,9 @@ static bool column_is_sound(struct validation *validation, const struct amon_exp
 		return column->value || refuse(validation, column->name, "has no expression");
 	if (column->kind == AMON_COLUMN_METRIC)
 		return metric_is_sound(validation, column, record_size);
+	if (column->kind == AMON_COLUMN_END)
+		return fits(column->layout.value, 8, record_size) ||
+		       refuse(validation, column->name, "lies outside its record");
 	return (key_fits(column, key_size) &&
 	        (column->layout.has == UINT32_MAX || fits(column->layout.has, 1, key_size))) ||
 	       refuse(validation, column->name, "lies outside its key");
@@ -396,11 +399,26 @@ static bool selection_is_sound(struct validation *validation, const struct amon_
 	return true;
 }
 
+static bool expire_is_sound(struct validation *validation, const struct amon_export_table *table)
+{
+	const struct amon_export_expire *expire = table->expire;
+
+	if (!expire)
+		return true;
+	if (table->events || !table->twice || !table->reset || table->key_size < 8 || !expire->idle ||
+	    !expire->active || !*expire->lives_map || !*expire->shape)
+		return refuse(validation, table->name, "has rows that cannot end");
+	if (expire->slot_size % 8 || expire->slot_size < 8 + (uint64_t)table->key_size + AMON_LIFE_SIZE)
+		return refuse(validation, table->name, "has slots of no such size");
+	return fits(expire->flow, AMON_FLOW_SIZE, table->record_size) ||
+	       refuse(validation, table->name, "has rows that end outside of their records");
+}
+
 static bool table_is_sound(struct validation *validation, const struct amon_export_section *section,
                            const struct amon_export_table *table, const struct list *list)
 {
 	/* an event has a byte more for each field that may be absent, at most one for each of its bytes */
-	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : AMON_MAX_KEY;
+	uint32_t key_most = table->events ? 2 * AMON_MAX_EVENT : table->expire ? AMON_MAX_LAID_KEY : AMON_MAX_KEY;
 
 	if (!selection_is_sound(validation, table))
 		return false;
@@ -412,7 +430,7 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 	    (table->slot_size % 8 || table->slot_size < 8 + (uint64_t)table->key_size + table->record_size))
 		return refuse(validation, table->name, "has slots of no such size");
 	if (!sizes_are_sound(validation, table->name, table->record_size) ||
-	    !table_counters_fit(validation, section, table))
+	    !table_counters_fit(validation, section, table) || !expire_is_sound(validation, table))
 		return false;
 	if (table->key_size > key_most)
 		return refuse(validation, table->name, "has a key of no such size");

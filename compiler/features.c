@@ -105,10 +105,11 @@ static void read_column(struct reads *reads, const struct amon_column *column)
 	read_value(reads, column->narrowed ? column->narrowed->where : NULL);
 }
 
-/* What makes a row. */
+/* What makes a row, and ends it. */
 static void read_rows(struct reads *reads, const struct amon_table *table)
 {
 	read_value(reads, table->where);
+	read_value(reads, table->expire.when);
 	for (const struct amon_column *key = table->keys.first; key; key = key->next)
 		read_value(reads, key->value);
 }

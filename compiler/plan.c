@@ -185,6 +185,7 @@ static void for_each_of_section(const struct amon_section *section,
 	for_each_of(&section->memory.items, each, data);
 	for (const struct amon_table *table = section->tables; table; table = table->next) {
 		each(data, table->where);
+		each(data, table->expire.when);
 		for (const struct amon_column *c = table->keys.first; c; c = c->next)
 			each(data, c->value);
 		for_each_of(&table->metrics, each, data);
@@ -239,14 +240,23 @@ static bool section_needs_time(const struct amon_section *section)
 	return needs;
 }
 
-/* Each clock is read where some section has its time from it; sections of both have two members. */
+static bool section_expires(const struct amon_section *section)
+{
+	for (const struct amon_table *table = section->tables; table; table = table->next)
+		if (table->expire.span.source)
+			return true;
+	return false;
+}
+
+/* Each clock is read where some section has its time from it; sections of both have two members. A row's age is the
+ * coarse clock's. */
 static void plan_clocks(struct amon_plan *plan)
 {
 	for (const struct amon_section *section = plan->probe->sections; section; section = section->next) {
 		bool needs = section_needs_time(section);
 
 		plan->exact |= needs && !section->coarse;
-		plan->coarse |= needs && section->coarse;
+		plan->coarse |= (needs && section->coarse) || section_expires(section);
 	}
 	if (plan->exact || plan->coarse)
 		need_member(plan, amon_field_find("frame.time"));
@@ -572,6 +582,7 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 	uint32_t offset = 0, laid_out = 0, alignment = 1;
 	bool net = false;
 
+	plan_take(&names, "life");
 	table->keys = amon_new_array(plan->arena, struct amon_plan_key, columns->count + 1);
 	table->laid_out = amon_new_array(plan->arena, struct amon_plan_key *, columns->count + 1);
 	for (const struct amon_column *column = columns->first; column; column = column->next) {
@@ -594,6 +605,8 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 	if (!table->table->events)
 		alignment = 8;
 	table->version = net ? plan_place(&offset, 1, 1) : UINT32_MAX;
+	if (table->expire)
+		table->expire->life = plan_place(&offset, 8, 8);
 	for (uint32_t i = 0; i < table->key_count && table->table->events; i++)
 		if (!table->keys[i].column->port_key && may_be_absent(table->keys[i].column->value)) {
 			table->keys[i].has = plan_prefixed(&names, "has_", table->keys[i].member);
@@ -691,6 +704,16 @@ static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, con
 	plan->own_rows = true;
 }
 
+static void plan_expire(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
+{
+	table->expire = amon_new(plan->arena, struct amon_plan_expire);
+	table->expire->lives_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_lives", base));
+	table->expire->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_life", base));
+	table->expire->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_lives_shape", base));
+	plan->expires = true;
+	plan->map_count++;
+}
+
 static void plan_table(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_table *table,
                        struct names *globals, struct amon_diagnostics *diagnostics)
 {
@@ -704,13 +727,20 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 		plan_rows(plan, table, base, globals);
 	table->once = table->table->events || columns_once(&table->table->metrics);
 	table->twice = is_twice(table->table);
+	if (table->table->expire.span.source) {
+		plan_expire(plan, table, base, globals);
+		plan_take(&members, "flow");
+	}
 	plan_keys(plan, table);
 	if (table->table->events)
 		table->ring_size = ring_size(table->table->size, table->key_size);
-	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, 0);
+	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members,
+	            table->expire ? AMON_FLOW_SIZE : 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 	if (table->spill_map)
 		table->slot_size = slot_size(8 + table->key_size + table->record.size);
+	if (table->expire)
+		table->expire->slot_size = slot_size(8 + table->key_size + AMON_LIFE_SIZE);
 	table->memory = plan_memory(plan, table->table->section, table->table, globals, diagnostics);
 	table->once |= table->memory != NULL;
 	section->once |= table->once;
@@ -731,7 +761,8 @@ static uint32_t count_conditions(const struct amon_section *section)
 
 	count += conditions_of(&section->metrics) + conditions_of(&section->memory.items);
 	for (const struct amon_table *table = section->tables; table; table = table->next)
-		count += (table->where != NULL) + conditions_of(&table->metrics) + conditions_of(&table->memory.items);
+		count += (table->where != NULL) + (table->expire.when != NULL) + conditions_of(&table->metrics) +
+		         conditions_of(&table->memory.items);
 	return count;
 }
 
@@ -831,7 +862,8 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	uint32_t i = 0;
 
 	section->function = plan_prefixed(globals, "count_", checked->name);
-	section->time = plan->exact && checked->coarse ? "coarse_time" : "time";
+	section->tick = plan->exact ? "coarse_time" : "time";
+	section->time = checked->coarse ? section->tick : "time";
 	plan_parts(plan, section, globals);
 	section->tables = amon_new_array(plan->arena, struct amon_plan_table, checked->table_count + 1);
 	section->table_count = checked->table_count;

@@ -84,8 +84,15 @@ enum amon_ledger {
 	AMON_LEDGER_COUNT
 };
 
+/** What `expire` adds to a table: how long each key's row lives, on each CPU; both clones share that. */
+struct amon_plan_expire {
+	const char *lives_map, *shape, *slot_tag; /* names in C */
+	uint32_t slot_size, life;                 /* life: the offset in the key of the number of the row's life */
+};
+
 struct amon_plan_table {
 	const struct amon_table *table;
+	struct amon_plan_expire *expire;                  /* NULL: its rows do not end */
 	const char *function, *map, *other_map, *key_tag; /* a private table has no map but that of its memory */
 	/* rows of each CPU's own: what finds no slot there spills; NULL: events */
 	const char *spill_map, *slot_tag, *shape;
@@ -160,6 +167,7 @@ struct amon_plan_section {
 	uint32_t seen, selected, malformed; /* offsets */
 	const char *seen_member, *selected_member, *malformed_member;
 	const char *time; /* the member of struct packet that has this section's time: its clock is exact, or coarse */
+	const char *tick; /* and the one that has the coarse clock's */
 	bool weighted;    /* runs at TC, where a run may stand for several wire packets */
 	bool shared;      /* its functions are verified apart, and read the packet through volatile */
 	bool once;
@@ -193,6 +201,7 @@ struct amon_plan {
 	bool scratch; /* struct packet is too large for the stack */
 	bool walks_extensions, parses;
 	bool own_rows; /* some table has rows of each CPU's own */
+	bool expires;  /* and some has rows that end */
 	bool numbered; /* some section needs the number of the window */
 	uint32_t packet_size, map_count;
 };

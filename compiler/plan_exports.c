@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "ipfix.h"
 #include "plan.h"
 
 /* Metrics and derives stand in the order of the spec, keys before them. */
@@ -220,11 +221,54 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 
 static struct amon_export_column *columns_of(const struct builder *b, const struct block *block, uint32_t version)
 {
+	/* and room for one more */
 	struct amon_export_column *columns = amon_new_array(b->arena, struct amon_export_column, block->count + 1);
 
 	for (uint32_t i = 0; i < block->count; i++)
 		column_of(b, &block->places[i], version, &columns[i]);
 	return columns;
+}
+
+/* Why a row ended: a number of IPFIX, in its record. */
+static void add_end(const struct amon_plan_table *table, struct amon_export_table *to)
+{
+	struct amon_layout nowhere = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+		                       UINT32_MAX, 8,          UINT32_MAX, 0 };
+
+	if (!table->expire)
+		return;
+	nowhere.value = AMON_FLOW_REASON;
+	to->columns[to->column_count++] = (struct amon_export_column){
+		.kind = AMON_COLUMN_END,
+		.name = "end_reason",
+		.spec_name = "end_reason",
+		.help = "Why the row ended",
+		.unit = "",
+		.ipfix = "flowEndReason",
+		.ipfix_id = amon_ipfix_find("flowEndReason")->id,
+		.divisor = 1,
+		.multiplier = 1,
+		.layout = nowhere,
+	};
+}
+
+static struct amon_export_expire *expire_of(const struct builder *b, const struct amon_plan_table *table)
+{
+	const struct amon_expire *checked = &table->table->expire;
+	struct amon_export_expire *to;
+
+	if (!table->expire)
+		return NULL;
+	to = amon_new(b->arena, struct amon_export_expire);
+	*to = (struct amon_export_expire){
+		.idle = checked->idle,
+		.active = checked->active,
+		.lives_map = table->expire->lives_map,
+		.shape = table->expire->shape,
+		.slot_size = table->expire->slot_size,
+		.keeps = checked->keeps,
+	};
+	return to;
 }
 
 /* --- tables and sections */
@@ -272,6 +316,7 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.size = checked->size,
 		.twice = table->twice,
 		.reset = checked->timing.reset,
+		.expire = expire_of(b, table),
 		.other_map = checked->is_private ? table->memory->other_map : table->other_map,
 		.columns = columns_of(b, block, table->version),
 		.column_count = block->count,
@@ -280,6 +325,7 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.top = checked->top,
 		.top_by = checked->top ? index_in(block, checked->top_by) : -1,
 	};
+	add_end(table, to);
 	counters_of(b, table, to);
 }
 

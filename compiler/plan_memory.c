@@ -195,7 +195,8 @@ static bool columns_read(const struct amon_columns *columns)
 
 static bool table_reads(const struct amon_table *table)
 {
-	return reads(table->where) || columns_read(&table->keys) || columns_read(&table->metrics);
+	return reads(table->where) || reads(table->expire.when) || columns_read(&table->keys) ||
+	       columns_read(&table->metrics);
 }
 
 static void name_before(struct amon_plan *plan, struct amon_plan_memory *memory, const char *name, bool asked,

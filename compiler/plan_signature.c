@@ -155,6 +155,12 @@ uint64_t amon_table_signature(const struct amon_table *table)
 		add_value(&hash, key->value);
 	}
 	add_value(&hash, table->where);
+	if (table->expire.span.source) {
+		add_number(&hash, table->expire.idle);
+		add_number(&hash, table->expire.active);
+		add_value(&hash, table->expire.when);
+		add_number(&hash, table->expire.linger);
+	}
 	return kept(hash);
 }
 

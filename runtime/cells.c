@@ -2,8 +2,10 @@
 #include "cells.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "compiler/arena.h"
+#include "flows.h"
 
 static struct amon_cell real_cell(long double real)
 {
@@ -153,11 +155,26 @@ struct amon_cell *amon_cells_new(struct amon_arena *arena, const struct amon_exp
 	return cells;
 }
 
+static struct amon_cell end_cell(const struct amon_export_column *column, const void *record)
+{
+	enum amon_end reason = AMON_END_NONE;
+	const char *word;
+
+	if (record)
+		memcpy(&reason, (const char *)record + column->layout.value, sizeof(reason));
+	word = reason < AMON_END_COUNT ? amon_end_words[reason] : NULL;
+	return (struct amon_cell){ .kind = word ? AMON_CELL_WORD : AMON_CELL_NULL, .word = word };
+}
+
 static struct amon_cell cell_of(const struct amon_document *document, const struct amon_evaluation *evaluation,
                                 struct amon_row *row, uint32_t column)
 {
 	const struct amon_export_column *exported = &row->columns[column];
-	struct amon_result result = amon_row_result(evaluation, row, column);
+	struct amon_result result;
+
+	if (exported->kind == AMON_COLUMN_END)
+		return end_cell(exported, row->record);
+	result = amon_row_result(evaluation, row, column);
 
 	if (result.kind == AMON_RESULT_REAL && is_rate(exported))
 		return rate_cell(evaluation, exported);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flows.h"
 #include "storage.h"
 
 /* --- memory */
@@ -274,6 +275,13 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 			amon_merge_state(columns[i].aggregation, &columns[i].layout, into, from);
 }
 
+void amon_merge_row(const struct amon_export_table *table, void *into, const void *from)
+{
+	amon_merge_columns(table->columns, table->column_count, into, from);
+	if (table->expire)
+		amon_flow_merge(table, into, from);
+}
+
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from)
 {
 	amon_merge_columns(section->columns, section->column_count, into, from);
@@ -335,7 +343,7 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 	if (!error)
 		error = reorder(&order, &rows->records, rows->row_count, table->record_size);
 	free(order.items);
-	if (!error)
+	if (!error && !table->expire)
 		merge_alike(table, rows);
 	return error;
 }

@@ -40,7 +40,8 @@ enum amon_cell_kind {
 	AMON_CELL_REAL,
 	AMON_CELL_ADDRESS,
 	AMON_CELL_TIME,
-	AMON_CELL_HISTOGRAM
+	AMON_CELL_HISTOGRAM,
+	AMON_CELL_WORD
 };
 
 struct amon_bucket_cell {
@@ -69,6 +70,7 @@ struct amon_cell {
 		struct amon_address address;
 		uint64_t time; /* nanoseconds since 1970 */
 		struct amon_histogram_cell *histogram;
+		const char *word; /* of our own making */
 	};
 };
 

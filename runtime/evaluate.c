@@ -64,6 +64,8 @@ static struct amon_result find(const struct amon_evaluation *evaluation, const s
 		return amon_metric_result(column, row->record, AMON_MEMBER_VALUE);
 	case AMON_COLUMN_DERIVE:
 		return amon_evaluate(evaluation, column->value);
+	case AMON_COLUMN_END:
+		break; /* a word: cells.c */
 	}
 	return nothing;
 }

@@ -28,6 +28,8 @@ static void add_section(struct amon_maps *maps, const struct amon_export_section
 			add(maps, table->spill_map, table->twice);
 		if (table->other_map)
 			add(maps, table->other_map, table->twice);
+		if (table->expire)
+			add(maps, table->expire->lives_map, false);
 	}
 	for (uint32_t i = 0; i < section->memory_count; i++)
 		add(maps, section->memories[i].map, false);
@@ -38,7 +40,7 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps)
 	size_t room = 1;
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
-		room += exports->sections[i].part_count + 3 * exports->sections[i].table_count +
+		room += exports->sections[i].part_count + 4 * exports->sections[i].table_count +
 		        exports->sections[i].memory_count;
 	*maps = (struct amon_maps){ calloc(room, sizeof(*maps->maps)), 0 };
 	if (!maps->maps)

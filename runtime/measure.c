@@ -258,7 +258,7 @@ int amon_measure_once(const struct amon_subject *subject, const struct amon_test
 		error = run(&measured, packets, failure);
 	}
 	if (!error)
-		error = amon_reader_replay(measured.loaded->reader, collected, failure);
+		error = amon_reader_replay(measured.loaded->reader, UINT64_MAX, collected, failure);
 	close_measured(&measured);
 	return error;
 }

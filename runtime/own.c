@@ -11,6 +11,7 @@
 #define HEADER 64
 /* Tables of more bytes are not made as large as they say for a replay. (A verifier follows offsets below 512 MiB.) */
 #define REPLAY_BYTES (64u << 20)
+#define REPLAY_LIVES (16u << 10)
 
 static uint32_t power_of_two(uint64_t at_least)
 {
@@ -22,20 +23,17 @@ static uint32_t power_of_two(uint64_t at_least)
 }
 
 /* Rows that a CPU gets of a table's size. */
-static uint32_t share(const struct amon_export_table *table, uint32_t cpus)
+static uint32_t share(uint32_t rows, uint64_t slot_size, uint64_t copies)
 {
-	uint64_t copies = (uint64_t)cpus * (table->twice ? AMON_CLONES : 1);
-	uint32_t rows = table->size;
-
-	while (rows > 1 && rows * (uint64_t)table->slot_size * copies > AMON_OWN_BYTES &&
-	       (rows > AMON_OWN_ROWS || rows * (uint64_t)table->slot_size > AMON_OWN_BYTES))
+	while (rows > 1 && rows * slot_size * copies > AMON_OWN_BYTES &&
+	       (rows > AMON_OWN_ROWS || rows * slot_size > AMON_OWN_BYTES))
 		rows /= 2;
 	return rows;
 }
 
 struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
-	uint32_t rows = share(table, cpus);
+	uint32_t rows = share(table->size, table->slot_size, (uint64_t)cpus * (table->twice ? AMON_CLONES : 1));
 	bool exact = table->size <= AMON_OWN_ROWS && rows == table->size;
 	struct amon_own_shape shape;
 
@@ -48,6 +46,20 @@ struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint
 	shape.limit = exact ? rows - 1 : rows;
 	shape.spill = exact ? 1 : table->size;
 	shape.value_size = HEADER + shape.slots * (4 + table->slot_size);
+	return shape;
+}
+
+/* Twice as many slots as lives, so that next to none finds no place. */
+struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	uint32_t slot_size = table->expire->slot_size, lives = share(table->size, slot_size, cpus);
+	struct amon_own_shape shape = { .spill = 1 };
+
+	/* more than its rows: of those that find the table full, too */
+	if (replay && lives < REPLAY_LIVES)
+		lives = REPLAY_LIVES;
+	shape.slots = power_of_two(2 * (uint64_t)lives + 16);
+	shape.value_size = HEADER + shape.slots * slot_size;
 	return shape;
 }
 

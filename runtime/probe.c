@@ -312,14 +312,36 @@ static int shape_memory(struct bpf_object *object, const struct amon_export_sect
 	return bpf_map__set_max_entries(map, entries < ENTRIES_MAX ? (uint32_t)entries : ENTRIES_MAX);
 }
 
+static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	struct amon_own_shape shape = amon_lives_shape(table, cpus, replay);
+	const uint32_t words[2] = { shape.slots - 1, shape.slots };
+	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
+	size_t size = 0;
+	unsigned char *constant = find_constant(object, table->expire->shape, &size);
+	int error = lives && size == sizeof(words) ? 0 : -EINVAL;
+
+	if (!error)
+		memcpy(constant, words, sizeof(words));
+	if (!error)
+		error = bpf_map__set_value_size(lives, shape.value_size);
+	return error ? error : bpf_map__set_max_entries(lives, cpus);
+}
+
+static int shape_table(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	int error = table->shape ? shape_rows(object, table, cpus, replay) : 0;
+
+	return error || !table->expire ? error : shape_lives(object, table, cpus, replay);
+}
+
 static int shape_section(struct bpf_object *object, const struct amon_export_section *section, uint32_t cpus,
                          bool replay)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < section->table_count && !error; i++)
-		if (section->tables[i].shape)
-			error = shape_rows(object, &section->tables[i], cpus, replay);
+		error = shape_table(object, &section->tables[i], cpus, replay);
 	for (uint32_t i = 0; i < section->memory_count && !error; i++)
 		error = shape_memory(object, section, &section->memories[i], cpus, replay);
 	return error;

@@ -15,6 +15,7 @@
 
 #include "carry.h"
 #include "cleanup.h"
+#include "flows.h"
 #include "kernel.h"
 #include "storage.h"
 #include "sweep.h"
@@ -24,6 +25,11 @@
 #define PAIR(state)     ((unsigned int)(state) >> 1 & 1)
 #define PHASE(state)    ((enum amon_phase)((state) >> 2 & 3))
 #define SEQUENCE(state) ((state) >> 4)
+
+/* What a window holds. */
+#define ALL (AMON_RESET | AMON_KEPT | AMON_SHARED | AMON_EVENTS | AMON_FLOWS)
+/* The clock that ages rows is this late at most, in nanoseconds (HZ=100). */
+#define TICK 10000000
 
 static uint64_t state_of(uint64_t sequence, enum amon_phase phase, unsigned int pair)
 {
@@ -87,6 +93,10 @@ int amon_reader_open(const struct amon_exports *exports, int control, int baseli
 		                        .cpus = cpus > 0 ? (uint32_t)cpus : 1,
 		                        .totals = size ? malloc(size) : NULL };
 	error = control < 0 ? control : size && baseline < 0 ? baseline : size && !reader->totals ? -ENOMEM : 0;
+	if (!error && amon_exports_expire(exports)) {
+		reader->flows = amon_flows_new(exports);
+		error = reader->flows ? 0 : -ENOMEM;
+	}
 	if (!error)
 		error = map_control(reader);
 	if (!error)
@@ -152,9 +162,11 @@ void amon_reader_close(struct amon_reader *reader)
 	free(reader->totals);
 	amon_collected_free(reader->gathered);
 	amon_collected_free(reader->carried);
+	amon_flows_free(reader->flows);
 	amon_close(&reader->carry);
 	reader->totals = NULL;
 	reader->gathered = reader->carried = NULL;
+	reader->flows = NULL;
 }
 
 /* --- the swap */
@@ -329,8 +341,7 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	window->start = control->start[window->sequence & 1];
 	window->end = control->end;
 	window->clock_offset = (int64_t)(now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC));
-	error = read_clone(reader, window->sequence & 1, AMON_RESET | AMON_KEPT | AMON_SHARED | AMON_EVENTS, into,
-	                   failure);
+	error = read_clone(reader, window->sequence & 1, ALL, into, failure);
 	if (!error && reader->totals)
 		error = subtract_baseline(reader, window->sequence, into, failure);
 	if (!error && reader->carried && amon_collected_merge(reader->exports, into, reader->carried))
@@ -354,8 +365,7 @@ int amon_reader_rest(struct amon_reader *reader, struct amon_collected **result,
 		return amon_fail(failure, -ENOMEM, "out of memory");
 	error = read_clone(reader, !clone, AMON_KEPT, collected, failure);
 	if (!error)
-		error = read_clone(reader, clone, AMON_RESET | AMON_KEPT | AMON_SHARED | AMON_EVENTS, collected,
-		                   failure);
+		error = read_clone(reader, clone, ALL, collected, failure);
 	if (!error && reader->totals)
 		error = subtract_baseline(reader, SEQUENCE(reader->control->state), collected, failure);
 	if (!error && reader->carried && amon_collected_merge(reader->exports, collected, reader->carried))
@@ -367,6 +377,15 @@ int amon_reader_rest(struct amon_reader *reader, struct amon_collected **result,
 	*result = collected;
 	collected = NULL;
 	return 0;
+}
+
+/* A packet of the next window may still have a tick that was before this one's end. */
+static int put_flows(struct amon_reader *reader, const struct amon_window *window, struct amon_collected *collected)
+{
+	uint64_t end = window->end - (uint64_t)window->clock_offset - TICK;
+	int error = amon_flows_add(reader->flows, collected);
+
+	return error ? error : amon_flows_end(reader->flows, end, reader->last, collected);
 }
 
 int amon_reader_cut(struct amon_reader *reader, struct amon_collected **result, struct amon_window *window,
@@ -385,6 +404,8 @@ int amon_reader_cut(struct amon_reader *reader, struct amon_collected **result, 
 	if (!collected)
 		return amon_fail(failure, -ENOMEM, "out of memory");
 	error = read_window(reader, collected, window, failure);
+	if (!error && reader->flows && put_flows(reader, window, collected))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
 	if (!error && sort_tables(reader->exports, collected))
 		error = amon_fail(failure, -ENOMEM, "out of memory");
 	if (error)
@@ -465,7 +486,8 @@ int amon_reader_done(struct amon_reader *reader, struct amon_failure *failure)
 		error = take_events(reader, failure);
 	state = reader->control->state;
 	if (!error && doubled)
-		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET, failure);
+		error = amon_storage_reset(&reader->maps, reader->exports, !CLONE(state), AMON_RESET | AMON_FLOWS,
+		                           failure);
 	if (!error)
 		error = sweep(reader, failure);
 	if (!error)
@@ -489,13 +511,36 @@ int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *f
 	return error;
 }
 
-int amon_reader_replay(struct amon_reader *reader, struct amon_collected **result, struct amon_failure *failure)
+int amon_reader_replay_flows(struct amon_reader *reader, struct amon_failure *failure)
+{
+	__attribute__((cleanup(amon_collected_cleanup))) struct amon_collected *parts = NULL;
+	int error;
+
+	if (!reader->flows)
+		return 0;
+	parts = amon_collected_new(reader->exports);
+	if (!parts)
+		return amon_fail(failure, -ENOMEM, "out of memory");
+	error = read_clone(reader, 0, AMON_FLOWS, parts, failure);
+	if (!error)
+		error = amon_storage_reset(&reader->maps, reader->exports, 0, AMON_FLOWS, failure);
+	if (!error && amon_flows_add(reader->flows, parts))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
+	return error;
+}
+
+int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_collected **result,
+                       struct amon_failure *failure)
 {
 	int error = amon_reader_replay_events(reader, failure);
 
 	*result = NULL;
 	if (!error)
+		error = amon_reader_replay_flows(reader, failure);
+	if (!error)
 		error = read_clone(reader, 0, AMON_RESET | AMON_KEPT | AMON_SHARED, reader->gathered, failure);
+	if (!error && reader->flows && amon_flows_end(reader->flows, until, reader->last, reader->gathered))
+		error = amon_fail(failure, -ENOMEM, "out of memory");
 	if (!error && sort_tables(reader->exports, reader->gathered))
 		error = amon_fail(failure, -ENOMEM, "out of memory");
 	if (error)

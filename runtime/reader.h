@@ -36,6 +36,8 @@ struct amon_reader {
 	struct amon_collected *carried;  /* what a probe whose place this took had counted; NULL: nothing */
 	int carry;                       /* the map that holds it, for amon_reader_done(); -1: none */
 	struct amon_collected *gathered; /* in a replay: the events of the window so far */
+	struct amon_flows *flows;        /* that are open; NULL: no table's rows end */
+	bool last;                       /* the next window is the last: flows that are open end with it */
 };
 
 /** Bytes of all sections' records, which a reader keeps where some totals are not reset; 0: it keeps none. */
@@ -82,11 +84,14 @@ void amon_reader_set_pair(struct amon_reader *reader, unsigned int pair);
 unsigned int amon_reader_pair(const struct amon_reader *reader);
 
 /**
- * In a replay, where nothing runs beside the reader: gathers events before their ring is full; reads all; empties what
- * a reset empties, and opens the window of this number.
+ * In a replay, where nothing runs beside the reader: gathers events before their ring is full, and parts of flows
+ * before their table is; reads all; empties what a reset empties, and opens the window of this number.
  */
 int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *failure);
-int amon_reader_replay(struct amon_reader *reader, struct amon_collected **collected, struct amon_failure *failure);
+int amon_reader_replay_flows(struct amon_reader *reader, struct amon_failure *failure);
+/** `until`: an instant of the window's, until which flows end. */
+int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_collected **collected,
+                       struct amon_failure *failure);
 int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure);
 
 #endif

@@ -4,9 +4,12 @@
 
 #include "capture.h"
 #include "feeder.h"
+#include "flows.h"
 #include "kernel.h"
 #include "reader.h"
 #include "replay.h"
+
+#define SECOND 1000000000ull
 
 struct replay {
 	const struct amon_loaded *loaded;
@@ -16,8 +19,9 @@ struct replay {
 	struct amon_feeder *feeder;
 	bool open; /* a packet fell into the window */
 	struct amon_window window;
-	uint64_t first; /* multiple of the probe's window that the first packet fell into */
-	uint64_t last;  /* the last nanosecond of the window */
+	uint64_t first;  /* multiple of the probe's window that the first packet fell into */
+	uint64_t last;   /* the last nanosecond of the window */
+	uint64_t latest; /* time seen */
 };
 
 /** Runs what has gathered. */
@@ -34,15 +38,15 @@ static int flush(struct replay *replay)
 	return error;
 }
 
-/** Hands the window over as it stands. */
-static int give(struct replay *replay)
+/** Hands the window over as it stands; flows end until `until`. */
+static int give(struct replay *replay, uint64_t until)
 {
 	__attribute__((cleanup(amon_collected_cleanup))) struct amon_collected *collected = NULL;
 	struct amon_document *document = NULL;
 	int error = flush(replay);
 
 	if (!error)
-		error = amon_reader_replay(replay->loaded->reader, &collected, replay->failure);
+		error = amon_reader_replay(replay->loaded->reader, until, &collected, replay->failure);
 	if (!error)
 		error = amon_document(replay->loaded->exports, collected, &replay->window, &document);
 	if (error)
@@ -81,27 +85,56 @@ static void stretch_window(struct replay *replay, uint64_t time)
 	window->end = MAX(window->end, time);
 }
 
+static int open_next(struct replay *replay, uint64_t time)
+{
+	open_window(replay, time);
+	return amon_reader_replay_reset(replay->loaded->reader, replay->window.sequence, replay->failure);
+}
+
+/** Ends the window, and has the one of an instant open. Of those in between only such are told as flows end in. */
+static int pass(struct replay *replay, uint64_t time)
+{
+	uint64_t size = replay->loaded->exports->window, start = time - time % size, next;
+	struct amon_flows *flows = replay->loaded->reader->flows;
+	int error = give(replay, replay->last);
+
+	while (!error && flows && (next = amon_flows_next(flows)) < start) {
+		error = open_next(replay, next);
+		if (!error)
+			error = give(replay, replay->last);
+	}
+	return error ? error : open_next(replay, time);
+}
+
 /** Has the packet's window open. One whose time went backwards belongs to the window that is. */
 static int reach(struct replay *replay, uint64_t time)
 {
-	bool was_open;
+	if (replay->open)
+		return time <= replay->last ? 0 : pass(replay, time);
+	open_window(replay, time);
+	return 0;
+}
+
+/** Parts of flows are taken out of the kernel with each second of the capture. */
+static int cut_flows(struct replay *replay, uint64_t time)
+{
 	int error = 0;
 
-	if (replay->open && time <= replay->last)
-		return 0;
-	if (replay->open)
-		error = give(replay);
-	if (error)
-		return error;
-	was_open = replay->open;
-	open_window(replay, time);
-	if (was_open)
-		error = amon_reader_replay_reset(replay->loaded->reader, replay->window.sequence, replay->failure);
+	if (replay->open && time / SECOND > replay->latest / SECOND) {
+		error = flush(replay);
+		if (!error)
+			error = amon_reader_replay_flows(replay->loaded->reader, replay->failure);
+	}
 	return error;
 }
 
 static int place(struct replay *replay, uint64_t time)
 {
+	int error = replay->loaded->reader->flows ? cut_flows(replay, time) : 0;
+
+	if (error)
+		return error;
+	replay->latest = MAX(replay->latest, time);
 	if (replay->loaded->exports->window)
 		return reach(replay, time);
 	stretch_window(replay, time);
@@ -148,8 +181,9 @@ static int run(void *data)
 		if (error)
 			return error;
 	}
+	replay->loaded->reader->last = true;
 	if (replay->open || !replay->loaded->exports->window)
-		error = give(replay);
+		error = give(replay, replay->latest);
 	return error ? error : end;
 }
 

@@ -132,10 +132,12 @@ static bool is_ring(const struct amon_export_table *table)
 static bool takes_table(const struct reading *reading, const struct amon_export_table *table)
 {
 	enum amon_which shared = is_ring(table) ? AMON_EVENTS : AMON_SHARED;
+	enum amon_which kind = table->expire   ? AMON_FLOWS
+	                       : !table->twice ? shared
+	                       : table->reset  ? AMON_RESET
+	                                       : AMON_KEPT;
 
-	return !amon_maps_skips(reading->maps, table->map) && (reading->which & (!table->twice  ? shared
-	                                                                         : table->reset ? AMON_RESET
-	                                                                                        : AMON_KEPT));
+	return !amon_maps_skips(reading->maps, table->map) && (reading->which & kind);
 }
 
 /* A part of the clones' own may hold both what a reset empties and what it does not. */
@@ -183,7 +185,7 @@ static void merge_cpus(const struct amon_entries *entries, const struct amon_exp
                        const uint8_t *values, uint32_t from)
 {
 	for (uint32_t cpu = from; cpu < entries->cpus; cpu++)
-		amon_merge_columns(table->columns, table->column_count, record, values + (size_t)cpu * entries->stride);
+		amon_merge_row(table, record, values + (size_t)cpu * entries->stride);
 }
 
 static int visit_other(const struct amon_entries *entries, const void *key, const void *values, void *data)

@@ -30,8 +30,8 @@ struct amon_collected *amon_collected_new(const struct amon_exports *exports);
 /** Appends a row. 0 or -ENOMEM. */
 int amon_collected_add(const struct amon_export_table *table, struct amon_collected_table *rows, const void *key,
                        const void *record);
-/** Sorts rows by key: address after address, number after number, in the order of the spec; rows of one key become one.
- * Lists stay as they are. 0 or -ENOMEM. */
+/** Sorts rows by key: address after address, number after number, in the order of the spec; rows of one key become one,
+ * but for those that end. Lists stay as they are. 0 or -ENOMEM. */
 int amon_collected_sort(const struct amon_export_table *table, struct amon_collected_table *rows);
 
 /** Their order: below 0, 0 or above. */
@@ -46,6 +46,8 @@ int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 
 /** Merges record `from` into `into`: every metric by its aggregation. */
 void amon_merge_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *from);
+/** The same for the record of a table's row. */
+void amon_merge_row(const struct amon_export_table *table, void *into, const void *from);
 /** The same for a section's record, whose ledger adds too. */
 void amon_merge_section(const struct amon_export_section *section, void *into, const void *from);
 
@@ -69,6 +71,7 @@ enum amon_which {
 	AMON_RESET = 2,  /* of a clone's own: those that a reset empties */
 	AMON_KEPT = 4,   /* those that it does not */
 	AMON_EVENTS = 8, /* shared rings of events; a reset takes out what was read */
+	AMON_FLOWS = 16, /* of a clone's own: rows that end; a reset empties them */
 };
 
 /**

@@ -28,6 +28,10 @@ static struct amon_export_table *plain_tables(struct amon_arena *arena, const st
 		tables[i] = section->tables[i];
 		tables[i].having = NULL;
 		tables[i].top = 0;
+		/* rows that are open are there once more in each read */
+		tables[i].reset &= !tables[i].expire || !tables[i].expire->keeps;
+		/* a key's flows add up to one row */
+		tables[i].expire = NULL;
 		tables[i].record_size += sizeof(uint64_t);
 	}
 	return tables;

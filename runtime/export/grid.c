@@ -234,7 +234,8 @@ static void make_lanes(struct grid *grid)
 		const struct amon_export_column *column = &table->columns[i];
 
 		grid->lanes[grid->lane_count++] = (struct lane){ .column = column, .index = i };
-		if (page_has_rate(grid->page, column))
+		/* what a flow counts, it counts all its life */
+		if (!table->expire && page_has_rate(grid->page, column))
 			grid->lanes[grid->lane_count++] = (struct lane){ column, i, true, 0 };
 	}
 }

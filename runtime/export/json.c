@@ -60,7 +60,7 @@ static void put_cell(struct amon_json *json, const struct amon_cell *cell)
 	amon_cell_text(cell, text);
 	if (cell->kind == AMON_CELL_HISTOGRAM)
 		put_histogram(json, cell->histogram);
-	else if (cell->kind == AMON_CELL_ADDRESS || cell->kind == AMON_CELL_TIME)
+	else if (cell->kind == AMON_CELL_ADDRESS || cell->kind == AMON_CELL_TIME || cell->kind == AMON_CELL_WORD)
 		amon_json_string(json, text);
 	else
 		amon_json_plain(json, *text ? text : "null");

@@ -32,10 +32,17 @@ static json_t *object(json_t *properties, const char *optional)
 static json_t *column_schema(const struct amon_export_column *column)
 {
 	static const char *const names[] = {
-		[AMON_SHAPE_NATURAL] = "natural",     [AMON_SHAPE_INTEGER] = "integer", [AMON_SHAPE_NUMBER] = "number",
-		[AMON_SHAPE_BOOLEAN] = "boolean",     [AMON_SHAPE_INSTANT] = "instant", [AMON_SHAPE_IPV4] = "ipv4",
-		[AMON_SHAPE_IPV6] = "ipv6",           [AMON_SHAPE_NET] = "net",         [AMON_SHAPE_MAC] = "mac",
+		[AMON_SHAPE_NATURAL] = "natural",
+		[AMON_SHAPE_INTEGER] = "integer",
+		[AMON_SHAPE_NUMBER] = "number",
+		[AMON_SHAPE_BOOLEAN] = "boolean",
+		[AMON_SHAPE_INSTANT] = "instant",
+		[AMON_SHAPE_IPV4] = "ipv4",
+		[AMON_SHAPE_IPV6] = "ipv6",
+		[AMON_SHAPE_NET] = "net",
+		[AMON_SHAPE_MAC] = "mac",
 		[AMON_SHAPE_HISTOGRAM] = "histogram",
+		[AMON_SHAPE_END_REASON] = "end_reason",
 	};
 	json_t *schema = reference(names[amon_shape_of(column)]);
 

@@ -83,6 +83,9 @@ static void put_table(struct exposition *e, uint32_t section, uint32_t index)
 	char **labels = om_key_labels(e, table);
 
 	for (uint32_t i = table->key_count; i < table->column_count; i++) {
+		/* several rows of a key may have ended: they add up to one, and there is no last of them */
+		if (table->expire && !adds(type_of(&table->columns[i])))
+			continue;
 		struct family family = column_family(e, block, &table->columns[i]);
 
 		put_rows(e, &family, adds(family.type) ? totals : rows, i, labels);

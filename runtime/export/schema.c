@@ -37,6 +37,8 @@ enum amon_shape amon_shape_of(const struct amon_export_column *column)
 		[AMON_BASE_NET] = AMON_SHAPE_NET,      [AMON_BASE_MAC] = AMON_SHAPE_MAC,
 	};
 
+	if (column->kind == AMON_COLUMN_END)
+		return AMON_SHAPE_END_REASON;
 	if (column->kind == AMON_COLUMN_METRIC && column->aggregation->finish == AMON_FINISH_HISTOGRAM)
 		return AMON_SHAPE_HISTOGRAM;
 	if (column->kind == AMON_COLUMN_METRIC && column->aggregation->finish != AMON_FINISH_VALUE &&
@@ -57,7 +59,7 @@ bool amon_may_be_null(const struct amon_export_column *column)
 {
 	if (column->kind == AMON_COLUMN_KEY)
 		return column->layout.has != UINT32_MAX;
-	if (column->kind == AMON_COLUMN_DERIVE)
+	if (column->kind == AMON_COLUMN_DERIVE || column->kind == AMON_COLUMN_END)
 		return true;
 	return column->aggregation->finish != AMON_FINISH_TOTAL && column->aggregation->finish != AMON_FINISH_HISTOGRAM;
 }

@@ -35,6 +35,7 @@ enum amon_shape {
 	AMON_SHAPE_NET,
 	AMON_SHAPE_MAC,
 	AMON_SHAPE_HISTOGRAM,
+	AMON_SHAPE_END_REASON,
 };
 enum amon_shape amon_shape_of(const struct amon_export_column *column);
 /** Whether a cell of the column may be null, in a row. */

@@ -75,6 +75,9 @@ void amon_cell_text(const struct amon_cell *cell, char text[AMON_TEXT_MAX])
 	case AMON_CELL_TIME:
 		amon_time_text(cell->time, 9, text);
 		break;
+	case AMON_CELL_WORD:
+		snprintf(text, AMON_TEXT_MAX, "%s", cell->word);
+		break;
 	}
 }
 

@@ -56,7 +56,9 @@ char **amon_xml_columns(struct amon_arena *arena, const struct amon_export_colum
 	struct amon_taken taken = { 0 };
 
 	for (uint32_t i = 0; i < count; i++)
-		names[i] = amon_taken_identifier(&taken, arena, columns[i].name, ALSO_IN_XML);
+		names[i] = columns[i].kind == AMON_COLUMN_END
+		                   ? amon_arena_printf(arena, "amon:%s", columns[i].name)
+		                   : amon_taken_identifier(&taken, arena, columns[i].name, ALSO_IN_XML);
 	amon_taken_free(&taken);
 	return names;
 }

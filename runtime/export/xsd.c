@@ -78,9 +78,13 @@ static void put_column(struct xsd *xsd, const char *name, const struct amon_expo
 		[AMON_SHAPE_NET] = "amon:net",
 		[AMON_SHAPE_MAC] = "amon:mac",
 		[AMON_SHAPE_HISTOGRAM] = "amon:histogram",
+		[AMON_SHAPE_END_REASON] = "amon:end_reason",
 	};
 
-	open_own(xsd, name);
+	if (column->kind == AMON_COLUMN_END)
+		open_ours(xsd, column->name);
+	else
+		open_own(xsd, name);
 	put_attribute(xsd, "type", types[amon_shape_of(column)]);
 	if (amon_may_be_null(column))
 		put_attribute(xsd, "minOccurs", "0");

@@ -18,6 +18,7 @@ import dissect
 from aggregations import Histogram, aggregation
 from capture import CaptureError, read_capture
 from expressions import ExportCompiler, PacketCompiler, all_of
+from flows import CUT, Flows
 from memory import FoldCell, Keeper, Memory, RowNow
 from spec import SpecError, parse, parse_value
 
@@ -347,6 +348,92 @@ class TableRun:
                 "unaccounted": {cause: counter.json() for cause, counter in self.unaccounted.items()}}
 
 
+class FlowsRun(TableRun):
+    """Rows that end: see flows.py. Whatever a read returns of the rest, they and their ledger are what came since the last."""
+
+    def __init__(self, table, defines, columns):
+        super().__init__(table, defines, columns)
+        compiler = PacketCompiler(table, defines)
+        times = {word: compiler.constant(table.expire[word], "int") for word in ("idle", "active", "linger") if word in table.expire}
+        if any(type.time != 1 for type, _ in times.values()):
+            raise SpecError("a time", table.at)
+        self.flows = Flows(self.size, *(times.get(word, (None, None))[1] for word in ("idle", "active", "linger")))
+        self.when = all_of([self.keeper.compiler().condition(table.expire["when"])]) if "when" in table.expire else None
+        self.shown, self.keeps = [], False
+
+    def restart(self, every):
+        self.reset()
+
+    def add(self, packet):
+        key = self.key(packet)
+        if not self.where(packet):
+            return
+        self.selected.add(packet)
+        if key is None:
+            self.lose("no key", packet)
+            return
+        life = self.flows.live(key, packet.time)
+        part = self.flows.place(key, life, self.metrics.states)
+        if part:
+            part.add(packet.time, packet.wire)
+            self.in_rows.add(packet)
+        elif self.table.overflow == "drop":
+            self.lose("full", packet)
+            return
+        else:
+            self.other = self.other or self.metrics.states()
+            self.in_other.add(packet)
+        if self.when and self.when(packet):
+            self.flows.satisfy(life, part, packet.time)
+        self.metrics.update(part.states if part else self.other, packet)
+
+    def refuse(self, part):
+        to = self.in_other if self.table.overflow == "other" else self.unaccounted.setdefault("full", Counter())
+        for counter, sign in ((self.in_rows, -1), (to, 1)):
+            counter.packets += sign * part.packets
+            counter.bytes += sign * part.bytes
+        if self.table.overflow == "other":
+            self.other = self.other or self.metrics.states()
+            for identity, state in self.other.items():
+                state.merge(part.states[identity])
+
+    def cut(self):
+        self.flows.cut(self.refuse)
+
+    def end(self, until, last):
+        self.cut()
+        self.shown = self.flows.take(until, last) + (list(self.flows.open.values()) if self.keeps else [])
+
+    def choose(self, parent):
+        rows = [(flow.key, self.row(parent, flow.states, flow.key), flow) for flow in self.shown]
+        rows.sort(key=lambda item: [(len(part), part) if isinstance(part, bytes) else part for part in item[0]])
+        chosen = [item for item in rows if not self.having or self.having(item[1])]
+        if self.top is not None:
+            def rank(item):
+                value = item[1].get(self.top_by)
+                return value is None, -value if value is not None else 0
+            chosen = sorted(chosen, key=rank)[:self.top]
+        kept = {id(item[1]) for item in chosen}
+        left = [row for _, row, _ in rows if id(row) not in kept]
+        rest = self.metrics.states() if left else None
+        for row in left:
+            for identity, state in rest.items():
+                state.merge(row.states[identity])
+        return chosen, rest
+
+    def json(self, parent):
+        chosen, rest = self.choose(parent)
+        columns = self.table.columns
+
+        def values(row, some, reason):
+            return {column.exported: self.columns.export(row, column) for column in some} | {"end_reason": reason}
+
+        def whole(states):
+            return None if states is None else values(self.row(parent, states), columns, None)
+        return {"rows": [values(row, self.table.keys + columns, flow.reason) for _, row, flow in chosen],
+                "other": whole(self.other), "rest": whole(rest)}
+
+
 class EventsRun:
     """A row for each packet, in order. A replay empties the ring before it is full: nothing is lost."""
 
@@ -381,11 +468,15 @@ class SectionRun:
         self.where = all_of(wheres + [self.keeper.compiler().condition(where) for where in section.wheres])
         self.metrics = Metrics(section, columns)
         self.keeper.finish()
-        self.tables = [TableRun(table, defines, columns) for table in section.tables]
+        self.tables = [(FlowsRun if table.expire else TableRun)(table, defines, columns) for table in section.tables]
+        self.flows = [table for table in self.tables if table.table.expire]
         self.events = [EventsRun(events, section, defines, columns) for events in section.events]
         section.reset |= probe.reset
         for table in section.tables:
             table.reset |= section.reset
+        for flows in self.flows:
+            flows.keeps = probe.keep and not flows.table.reset
+            flows.table.reset = True
         # its ledger starts anew where all that it is the ledger of does
         parts = [column.reset for column in section.columns if column.kind == "metric"] + [table.reset for table in section.tables]
         self.all_reset = section.reset or all(parts)
@@ -453,6 +544,7 @@ class Interpreter:
     def __init__(self, text, defines=None):
         """`defines` maps names of params to the texts of their values."""
         self.probe = parse(text)
+        self.latest = None
         self.columns = Columns(self.parsed(defines or {}))
         self.sections = [SectionRun(section, self.probe, self.columns.defines, self.columns) for section in self.probe.sections]
         for column in self.probe.columns:
@@ -473,6 +565,7 @@ class Interpreter:
         if not self.probe.window:
             self.feed(enumerate(records), None)
             times = [record.time for record in records] or [0]
+            self.end(max(times), True)
             yield self.document(1, times[0], max(times), times[0])
             return
         latest = first = current = None
@@ -484,21 +577,27 @@ class Interpreter:
             if number != current and batch:
                 yield self.window(batch, current, first)
                 batch = []
+                # windows without packets in which flows end
+                while (end := self.next()) is not None and end < number * self.probe.window:
+                    yield self.window([], end // self.probe.window, first)
             current = number
             batch.append((index, record))
         if batch:
-            yield self.window(batch, current, first)
+            yield self.window(batch, current, first, latest)
 
-    def window(self, batch, number, first):
+    def window(self, batch, number, first, latest=None):
+        """`latest`: of the last window the last time seen."""
         for section in self.sections:
             section.restart(not self.probe.keep)
         self.feed(batch, number)
         size = self.probe.window
+        self.end((number + 1) * size - 1 if latest is None else latest, latest is not None)
         return self.document(number - first + 1, number * size, (number + 1) * size, first * size)
 
     def feed(self, numbered, window):
         """`window` is the number of the window of these packets, None where there are none."""
         for index, record in numbered:
+            self.cut(record.time)
             packets = {}
             for section in self.sections:
                 direction = section.direction(record)
@@ -507,6 +606,23 @@ class Interpreter:
                     packets[direction].window = window
                 if direction:
                     section.add(packets[direction])
+
+    def flows(self):
+        return [flows for section in self.sections for flows in section.flows]
+
+    def cut(self, time):
+        """Flows are cut with each second of the latest time seen."""
+        if self.latest is not None and time // CUT > self.latest // CUT:
+            for flows in self.flows():
+                flows.cut()
+        self.latest = time if self.latest is None else max(self.latest, time)
+
+    def end(self, until, last):
+        for flows in self.flows():
+            flows.end(until, last)
+
+    def next(self):
+        return min((end for flows in self.flows() if (end := flows.flows.next()) is not None), default=None)
 
     def document(self, sequence, start, end, first):
         """`first` is the start of the first window. Totals cover the time since then, and so does a document that has nothing else."""

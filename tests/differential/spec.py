@@ -81,6 +81,7 @@ class Table(Block):
     having: Expr | None = None
     top: Expr | None = None
     top_by: str | None = None
+    expire: dict = field(default_factory=dict)  # idle, active, when, linger; empty: rows do not end
 
 
 @dataclass
@@ -501,6 +502,10 @@ class Parser:
             table.top = self.expression()
             self.expect("by")
             table.top_by = self.ident().text
+        elif self.accept("expire"):
+            while self.is_word("idle", "active", "when", "linger"):
+                word = self.take().text
+                table.expire[word] = self.expression()
         elif self.is_word("snapshot", "reset"):
             table.reset |= self.take().text == "reset"
         else:

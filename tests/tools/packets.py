@@ -764,6 +764,53 @@ def memory():
     return Remembered().build()
 
 
+class Ended:
+    """Flows by how they end: see `flows`. Times are in milliseconds from the start."""
+
+    def __init__(self):
+        self.frames = []
+
+    def at(self, ms, payload):
+        self.frames.append(Frame(eth(IPV4, payload), START + round(ms * SECOND / 1000)))
+
+    def udp(self, host, *times):
+        for n, ms in enumerate(times):
+            self.at(ms, ip4(UDP, udp(6000, 9, b"u" * (host + n % 5)), src=f"10.8.0.{host}", dst="10.8.1.1"))
+
+    def tcp(self, host, *sent):
+        for ms, flags in sent:
+            self.at(ms, ip4(TCP, tcp(6000, 80, b"t" * host, flags), src=f"10.8.2.{host}", dst="10.8.3.1"))
+
+    def build(self):
+        # silent for less than 15 s, for just as long, and for longer; and, before, for less than a second
+        self.udp(1, 0, 14_999, 29_998)
+        self.udp(2, 500, 15_500, 30_499.999999)
+        self.udp(3, 100, 15_100.000001, 15_101, 45_000, 110_000)
+        self.udp(4, 10, 700, 1690, 2690, 2700, 3710)
+        # for minutes, a packet every 7 s, and one every 150 ms for 70 s: beyond 60 s
+        self.udp(5, *range(250, 175_000, 7000))
+        self.udp(6, *range(0, 70_000, 150))
+        self.udp(7, 1000, 15_000, 29_000, 43_000, 57_000, 60_999, 61_000, 61_000.000001, 75_000)
+        # ended by FIN or RST: what follows comes at once, soon, late, and at the same instant
+        self.tcp(1, (100, SYN), (120, ACK), (140, FIN | ACK), (150, ACK), (289, ACK), (290, ACK), (1200, ACK))
+        self.tcp(2, (300, SYN), (310, RST), (310, RST), (310, ACK), (311, RST))
+        self.tcp(3, (5000, SYN), (5500, FIN | ACK), (5600, FIN | ACK), (5649, FIN | ACK), (5651, ACK), (25_000, RST))
+        self.tcp(4, (59_990, SYN), (60_000, FIN | ACK), (60_000, ACK), (60_149.999, ACK))
+        self.tcp(5, *((200 + 13 * n, RST if n % 7 == 3 else ACK) for n in range(60)))
+        # ended by whichever comes first
+        self.tcp(6, *((40_000 + 9_999 * n, FIN if n == 9 else ACK) for n in range(12)))
+        # a crowd of which each is silent for good
+        for n in range(60):
+            self.udp(20 + n, 90_000 + 50 * n, 90_010 + 61 * n)
+        self.frames.sort(key=lambda frame: frame.time)
+        return self.frames
+
+
+def flows():
+    """Three minutes of flows that end by silence, by age, by FIN and RST; a crowd."""
+    return Ended().build()
+
+
 # name: (frames, how it is written); the formats are spread so that a reader meets them all
 CAPTURES = {
     "basic": (basic, lambda path, frames: write_pcap(path, frames)),
@@ -773,6 +820,7 @@ CAPTURES = {
     "clock": (clock, lambda path, frames: write_pcap(path, frames, order=">", nano=True)),
     "directions": (directions, lambda path, frames: write_pcapng(path, frames)),
     "memory": (memory, lambda path, frames: write_pcap(path, frames, nano=True)),
+    "flows": (flows, lambda path, frames: write_pcap(path, frames, nano=True)),
     "enterprise": (enterprise, lambda path, frames: write_pcap(path, frames)),
 }
 

@@ -44,7 +44,7 @@ static struct sums add_up(struct fixture *f)
 	struct sums sums = { 0 };
 	uint64_t place = 0;
 
-	assert_int_equal(amon_reader_replay(f->loaded->reader, &collected, &failure), 0);
+	assert_int_equal(amon_reader_replay(f->loaded->reader, 0, &collected, &failure), 0);
 	assert_int_equal(amon_document(f->exports, collected, &window, &document), 0);
 	section = &document->sections[0];
 	sums.selected = amon_section_packets(section, table->selected).packets;

@@ -139,7 +139,7 @@ static uint64_t check_buffer(struct fixture *f, const struct buffer *b, uint32_t
 	reset(f);
 	assert_int_equal(bpf_prog_test_run_opts(f->loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], &run), 0);
 	assert_int_equal((int)run.retval, -1); /* TC_ACT_UNSPEC: the packet passes on */
-	assert_int_equal(amon_reader_replay(f->loaded->reader, &collected, &failure), 0);
+	assert_int_equal(amon_reader_replay(f->loaded->reader, 0, &collected, &failure), 0);
 	assert_int_equal(amon_document(f->exports, collected, &window, &document), 0);
 	section = &document->sections[0];
 	for (size_t i = 0; i < sizeof(expected) / 8; i++)
