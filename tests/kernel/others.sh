@@ -49,7 +49,7 @@ L
 # What runs there beside it: unit tests of the same build, which need its compiler.
 build=$(dirname "$amonc")
 cat >"$work/files/units" <<L
-for test in test_windows test_reader; do
+for test in test_windows test_reader test_storage; do
 	echo "=== \$test"
 	AMON_MODULE="$build/amon-clang.so" "$build/\$test" 2>&1
 done
@@ -107,7 +107,7 @@ for suite in "${suites[@]}"; do
 	[ "$suite" = bookworm ] && check "CPUs that are possible and there" [ "$(one_of "$work/$suite" cpus | xargs)" = "0-7 0-1" ]
 	check "windows add up" [ "$(one_of "$work/$suite" pings | grep -o '"requests":[0-9]*' | awk -F: '{n += $2} END {print n + 0}')" = 200 ]
 	[ "$arch" = arm64 ] && continue
-	for test in test_windows test_reader; do
+	for test in test_windows test_reader test_storage; do
 		one_of "$work/$suite" $test >"$work/diff"
 		check $test passes "$work/diff"
 		passes "$work/diff" || cat "$work/diff"
