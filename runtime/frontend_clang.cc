@@ -8,6 +8,9 @@
 #include <cstring>
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/ADT/StringMap.h>
+#include <llvm/CodeGen/MachineModuleInfo.h>
+#include <llvm/CodeGen/Passes.h>
+#include <llvm/CodeGen/TargetPassConfig.h>
 #include <llvm/IR/DebugInfo.h>
 #include <llvm/IR/DiagnosticInfo.h>
 #include <llvm/IR/DiagnosticPrinter.h>
@@ -25,6 +28,7 @@
 #include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
+#include <malloc.h>
 #include <map>
 #include <memory>
 
@@ -43,7 +47,10 @@ namespace
 
 constexpr char processor[] = "v3";
 
-/* What the driver makes of -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -nostdinc, without -disable-free, which leaks. */
+/*
+ * What the driver makes of -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -nostdinc, without -disable-free, which leaks, and
+ * without notes of which types may alias: programs come out the same, but for a word here and there.
+ */
 const char *const arguments[] = { "-triple",
 	                          "bpf",
 	                          "-emit-llvm-only",
@@ -59,6 +66,7 @@ const char *const arguments[] = { "-triple",
 	                          "-mconstructor-aliases",
 	                          "-target-cpu",
 	                          processor,
+	                          "-relaxed-aliasing",
 	                          "-debug-info-kind=constructor",
 	                          "-fdebug-compilation-dir=",
 	                          "-nostdsysteminc",
@@ -77,6 +85,9 @@ const char *const arguments[] = { "-triple",
 
 /* A program that is larger is a mistake, such as an array of gigabytes with an initialiser. */
 constexpr size_t object_limit = 64 << 20;
+
+/* More than a probe's compilation takes: the rest goes back to the kernel. */
+constexpr int kept_memory = 16 << 20;
 
 /* Text is kept for lines below this only: `#line 2000000000` is as legal as it is useless. */
 constexpr unsigned listed_lines = 100000;
@@ -368,12 +379,17 @@ constexpr llvm::StringLiteral before_inlining =
 constexpr llvm::StringLiteral after_inlining = "function(sroa<modify-cfg>,early-cse<memssa>,jump-threading,simplifycfg,"
                                                "instcombine<no-verify-fixpoint>,early-cse<memssa>)";
 
+/* What LLVM does behind that for where variables live, of which nothing is left, and for code that BPF does not have.
+ */
+const llvm::AnalysisID idle_passes[] = { &llvm::RemoveRedundantDebugValuesID, &llvm::LiveDebugValuesID,
+	                                 &llvm::DeadMachineInstructionElimID, &llvm::PostRAMachineSinkingID };
+
 /* From LLVM's IR to the object. Messages go to the context's handler. */
 class Backend
 {
 	const llvm::OptimizationLevel level = llvm::OptimizationLevel::O2;
 	llvm::Module &module;
-	std::unique_ptr<llvm::TargetMachine> target;
+	std::unique_ptr<llvm::LLVMTargetMachine> target;
 
 	static void add(llvm::PassBuilder &builder, llvm::ModulePassManager &passes, llvm::StringRef text)
 	{
@@ -403,8 +419,8 @@ class Backend
 		std::string error;
 		const llvm::Target *bpf = llvm::TargetRegistry::lookupTarget(module.getTargetTriple(), error);
 
-		target.reset(
-		        bpf->createTargetMachine(module.getTargetTriple(), processor, "", {}, llvm::Reloc::Static));
+		target.reset(static_cast<llvm::LLVMTargetMachine *>(
+		        bpf->createTargetMachine(module.getTargetTriple(), processor, "", {}, llvm::Reloc::Static)));
 	}
 
 	void optimize()
@@ -423,12 +439,26 @@ class Backend
 		pipeline(builder).run(module, modules);
 	}
 
+	/* As addPassesToEmitFile() does it, but for the idle passes. */
 	void generate(llvm::raw_pwrite_stream &to)
 	{
 		llvm::legacy::PassManager passes;
+		llvm::TargetPassConfig *config = target->createPassConfig(passes);
+		auto *functions = new llvm::MachineModuleInfoWrapperPass(target.get());
 
-		if (target->addPassesToEmitFile(passes, to, nullptr, llvm::CodeGenFileType::ObjectFile))
+		for (llvm::AnalysisID pass : idle_passes)
+			config->disablePass(pass);
+		config->setDisableVerify(true);
+		passes.add(config);
+		passes.add(functions);
+		if (config->addISelPasses())
+			llvm::report_fatal_error("LLVM has no code generator for BPF", false);
+		config->addMachinePasses();
+		config->setInitialized();
+		if (target->addAsmPrinter(passes, to, nullptr, llvm::CodeGenFileType::ObjectFile,
+		                          functions->getMMI().getContext()))
 			llvm::report_fatal_error("LLVM cannot write BPF objects", false);
+		passes.add(llvm::createFreeMachineFunctionPass());
 		passes.run(module);
 	}
 };
@@ -527,9 +557,16 @@ void keep_order()
 	llvm::cl::ParseCommandLineOptions(2, options);
 }
 
+/* What one compilation frees, the next one takes: page by page from the kernel, it would pay for it once more. */
+void keep_memory()
+{
+	mallopt(M_TRIM_THRESHOLD, kept_memory);
+}
+
 void initialize()
 {
 	keep_order();
+	keep_memory();
 	LLVMInitializeBPFTargetInfo();
 	LLVMInitializeBPFTarget();
 	LLVMInitializeBPFTargetMC();
