@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures for bench/windows.py and bench/read.py, in a network of its own: reads lines and answers each with one.
+ * Measures for bench/windows.py, bench/read.py and bench/cores.py, in a network of its own: reads lines and answers
+ * each with one.
  *
  * run SPEC INTERVAL SECONDS
  *   Packets at full speed from CPU 1, and a window cut each INTERVAL seconds from CPU 0, but only in every second
@@ -9,6 +10,10 @@
  * drain SPEC SESSIONS
  *   One packet of each session, and a window with all of them: rows, milliseconds of CPU from the cut until they are in
  *   hand, and until the table is empty again.
+ * cores SPEC CORES SECONDS
+ *   Packets at full speed from so many CPUs, 1 or 2, through a queue each: packets a second, nanoseconds of CPU that
+ *   each took; sent, and of them not seen by the section, and not in the first table's rows and `other` (negative:
+ *   doubled).
  * gate KIND REPEAT
  *   Nanoseconds that a test run takes: of an empty program by itself (empty), behind a gate (plain), behind one that
  *   announces (announcing).
@@ -200,6 +205,73 @@ static void measure_drain(const char *name, uint32_t sessions)
 	stop(&run);
 }
 
+/* --- cores */
+
+#define CORES 2
+
+static uint64_t counter_at(const uint8_t *record, uint32_t offset)
+{
+	uint64_t number;
+
+	memcpy(&number, record + offset, sizeof(number));
+	return number;
+}
+
+/* What came in, as the section and as its first table's ledger tell it. */
+static void count_all(struct run *run, uint64_t *seen, uint64_t *placed)
+{
+	const struct amon_export_section *section = &run->probe.exports->sections[0];
+	struct amon_failure failure = { .message = "" };
+	struct amon_collected *collected = NULL;
+	struct amon_window window;
+	const uint8_t *record;
+
+	if (amon_reader_cut(run->loaded->reader, &collected, &window, &failure))
+		bench_die("cut", failure.message);
+	record = collected->sections[0].record;
+	*seen = *placed = counter_at(record, section->seen);
+	if (section->table_count)
+		*placed = counter_at(record, section->tables[0].in_rows) + counter_at(record, section->tables[0].other);
+	amon_collected_free(collected);
+}
+
+static void measure_cores(const char *name, uint32_t cores, double seconds)
+{
+	struct traffic *traffic[CORES];
+	uint64_t sent = 0, seen, placed;
+	double begin, busy = 0;
+	struct run run;
+
+	if (cores < 1 || cores > CORES ||
+	    network_run("ethtool -L v0 rx %d tx %d && ethtool -L v1 rx %d tx %d", CORES, CORES, CORES, CORES))
+		bench_die(name, "has no queue for each CPU");
+	start(&run, name, SESSIONS, TRAFFIC_ZIPF);
+	traffic[0] = run.traffic;
+	traffic[1] = traffic_new("v1", SESSIONS, TRAFFIC_ZIPF);
+	if (!traffic[1])
+		exit(1);
+	begin = bench_now(CLOCK_MONOTONIC);
+	for (uint32_t i = 0; i < cores; i++)
+		if (traffic_start(traffic[i], (int)(1 - i), 0))
+			bench_die(name, "no traffic");
+	sleep_until(begin + 1e3 * seconds);
+	for (uint32_t i = 0; i < cores; i++)
+		busy += traffic_seconds(traffic[i]);
+	for (uint32_t i = 0; i < cores; i++)
+		sent += traffic_sent(traffic[i]);
+	seconds = (bench_now(CLOCK_MONOTONIC) - begin) / 1e3;
+	printf("%f %f ", (double)sent / seconds, 1e9 * busy / (double)sent);
+	sent = 0;
+	for (uint32_t i = 0; i < cores; i++) {
+		traffic_stop(traffic[i]);
+		sent += traffic_sent(traffic[i]);
+	}
+	count_all(&run, &seen, &placed);
+	printf("%llu %lld %lld\n", (unsigned long long)sent, (long long)(sent - seen), (long long)(sent - placed));
+	traffic_free(traffic[1]);
+	stop(&run);
+}
+
 /* --- gates */
 
 static uint32_t test_run(int program, uint32_t repeat)
@@ -257,6 +329,8 @@ int main(void)
 			measure_run(name, interval, seconds);
 		else if (sscanf(line, "drain %4095s %u", name, &repeat) == 2)
 			measure_drain(name, repeat);
+		else if (sscanf(line, "cores %4095s %u %lf", name, &repeat, &seconds) == 3)
+			measure_cores(name, repeat, seconds);
 		else if (sscanf(line, "gate %4095s %u", name, &repeat) == 2)
 			measure_gate(name, repeat);
 		else

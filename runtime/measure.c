@@ -13,12 +13,12 @@
 #include "kernel.h"
 #include "reader.h"
 
-/* Both odd, for the median; a round runs so many packets at least. */
-#define LOADS         7
-#define ROUNDS        21
+/* All odd, for the median. Of each load there are fewer rounds the more packets there are. */
+#define LOADS        7
+#define MOST_ROUNDS  21
+#define LEAST_ROUNDS 5
+/* A round runs so many packets at least. */
 #define ROUND_PACKETS 4096
-/* A round in which another thread took the CPU is done again, up to here. */
-#define TRIES 100
 
 /* --- packets */
 
@@ -127,8 +127,9 @@ struct measuring {
 	struct measured probes[2];
 	const struct amon_test_packets *packets;
 	struct amon_failure *failure;
-	uint32_t repeat;     /* in a round, so that it is not short */
-	double *differences; /* of ROUNDS */
+	uint32_t repeat; /* in a round, so that it is not short */
+	uint32_t rounds;
+	double *differences; /* of each round */
 };
 
 /* How often this thread has lost its CPU to another. */
@@ -160,7 +161,7 @@ static int run_rounds(void *data)
 
 	if (!error)
 		error = run(&m->probes[1], m->packets, m->failure);
-	for (uint32_t tries = 0; round < ROUNDS && !error; tries++) {
+	for (uint32_t tries = 0; round < m->rounds && !error; tries++) {
 		uint32_t first = tries & 1; /* the one that comes second finds other caches */
 		long before = switches();
 
@@ -168,9 +169,17 @@ static int run_rounds(void *data)
 		if (!error)
 			error = time_run(m, &m->probes[!first], &spent[!first]);
 		m->differences[round] = spent[0] - spent[1];
-		round += switches() == before || tries >= TRIES;
+		/* where another thread took the CPU, it is done again, as long as that leads to an end */
+		round += switches() == before || tries >= m->rounds;
 	}
 	return error;
+}
+
+static uint32_t rounds_for(const struct amon_test_packets *packets)
+{
+	uint32_t rounds = MOST_ROUNDS * ROUND_PACKETS / (packets->count + 1) | 1;
+
+	return rounds < LEAST_ROUNDS ? LEAST_ROUNDS : rounds > MOST_ROUNDS ? MOST_ROUNDS : rounds;
 }
 
 static int measure_load(const struct amon_subject *one, const struct amon_subject *other,
@@ -179,6 +188,7 @@ static int measure_load(const struct amon_subject *one, const struct amon_subjec
 	struct measuring m = { .packets = packets,
 		               .failure = failure,
 		               .repeat = (ROUND_PACKETS + packets->count - 1) / packets->count,
+		               .rounds = rounds_for(packets),
 		               .differences = differences };
 	int error = open_measured(one, &m.probes[0], failure);
 
@@ -201,12 +211,12 @@ static int compare(const void *a, const void *b)
 int amon_measure(const struct amon_subject *one, const struct amon_subject *other,
                  const struct amon_test_packets *packets, struct amon_cost *cost, struct amon_failure *failure)
 {
-	double differences[LOADS * ROUNDS];
-	size_t count = LOADS * ROUNDS;
+	uint32_t rounds = rounds_for(packets), count = LOADS * rounds;
+	double differences[LOADS * MOST_ROUNDS];
 	int error = 0;
 
 	for (uint32_t load = 0; load < LOADS && !error; load++)
-		error = measure_load(one, other, packets, &differences[load * ROUNDS], failure);
+		error = measure_load(one, other, packets, &differences[load * rounds], failure);
 	if (error)
 		return error;
 	qsort(differences, count, sizeof(double), compare);

@@ -96,6 +96,14 @@ static void set_constants(const struct amon_loaded *loaded, const struct amon_cl
 	set_constant(clone->object, "amon_clone", (uint32_t)(clone - loaded->clones));
 }
 
+/* Splitmix64's: many numbers of one. */
+static uint64_t scramble(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
 /*
  * Rows that clones share, or that a replaced probe had, are found where they were put: all have one seed. In a replay
  * it is always the same.
@@ -106,8 +114,11 @@ static void set_seed(const struct amon_loaded *loaded, const struct amon_clone *
 	size_t size = 0;
 	unsigned char *constant = loaded->replay ? NULL : find_constant(clone->object, "amon_seed", &size);
 
-	if (constant && size == sizeof(seed))
-		memcpy(constant, &seed, size);
+	for (size_t at = 0; constant && at + sizeof(seed) <= size; at += sizeof(seed)) {
+		uint64_t word = scramble(seed + (at + sizeof(seed)) * 0x9e3779b97f4a7c15);
+
+		memcpy(constant + at, &word, sizeof(word));
+	}
 }
 
 /* Programs */

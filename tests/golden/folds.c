@@ -558,8 +558,11 @@ struct bpf_spin_lock {
 	__u32 val;
 };
 
-/* Drawn when a probe is loaded, so that nobody can choose keys that collide. */
-const volatile __u64 amon_seed = 0x9e3779b97f4a7c15;
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
+const volatile __u64 amon_seed[8] = {
+	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
+	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+};
 
 /*
  * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
@@ -572,14 +575,19 @@ struct own_rows {
 	__u64 count, newest, unused[6];
 };
 
-/* Multiplication carries upwards only, so the halves change places behind each. */
+/*
+ * The sum of products of halves (NH, of UMAC): whatever two keys are, it is the same for one seed in 2^32. A hash that
+ * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
+ * which differ in them alone collide under many seeds, or all.
+ */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
-	__u64 hash = amon_seed;
+	__u64 hash = 0;
 
 	for (__u32 i = 0; i < count; i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-		hash = hash >> 32 | hash << 32;
+		__u64 seed = amon_seed[i];
+
+		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
 	}
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }

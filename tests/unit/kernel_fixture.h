@@ -16,6 +16,7 @@
 struct fixture {
 	struct amon_arena *arena;
 	struct amon_exports *exports;
+	const char *c; /* in the arena */
 	struct amon_frontend_result object;
 	struct amon_loaded *loaded;
 };
@@ -61,6 +62,7 @@ static inline struct fixture *fixture_load(const char *spec, const char *broken_
 	f->exports = amon_plan_exports(plan);
 	c = amon_emit(plan, &lines);
 	fixture_break(c, broken_line);
+	f->c = c;
 	if (fixture_is_skipped())
 		return f;
 	if (amon_frontend_compile("test.bpf.c", c, strlen(c), &f->object) ||
