@@ -48,7 +48,8 @@ enum amon_value_kind {
 	AMON_VALUE_ROW,    /* table: the packet's key selects a row there: BOOL */
 	/* exports only */
 	AMON_VALUE_COLUMN, /* column, member */
-	AMON_VALUE_WINDOW, /* the time that the values cover: INT of time 1 */
+	AMON_VALUE_WINDOW, /* the time that the values cover: INT of time 1; `integer` is 1 where that is since the
+	                      start */
 	AMON_VALUE_LOG2,
 	AMON_VALUE_SQRT,
 };

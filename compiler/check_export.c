@@ -151,6 +151,20 @@ static void complain(const struct place *place, const struct amon_syntax *syntax
 		complain_unknown(place, syntax);
 }
 
+/* Of totals it is the time since the start, whatever else a read returns. */
+static struct amon_value *window_value(const struct place *place, struct amon_span span)
+{
+	const struct block *block = place->block;
+	struct amon_value *value =
+	        check_value_new(place->check, AMON_VALUE_WINDOW, span, check_number_type(AMON_BASE_INT, CHECK_TIME, 0));
+
+	value->integer = !(block->table     ? block->table->timing
+	                   : block->section ? block->section->timing
+	                                    : check_timing(block, (struct amon_timing){ false, false }))
+	                          .reset;
+	return value;
+}
+
 struct amon_value *check_export_name(const struct place *place, const struct amon_syntax *syntax)
 {
 	const char *rest = NULL;
@@ -163,8 +177,7 @@ struct amon_value *check_export_name(const struct place *place, const struct amo
 		return check_nothing(place->check, syntax->span);
 	}
 	if (!strcmp(syntax->text, "window"))
-		return check_value_new(place->check, AMON_VALUE_WINDOW, syntax->span,
-		                       check_number_type(AMON_BASE_INT, CHECK_TIME, 0));
+		return window_value(place, syntax->span);
 	for (const struct block *block = place->block; block && !value; block = block->outer)
 		value = value_in(place, block, syntax->text, syntax->span);
 	if (!value && first && first->kind == NAME_SECTION)

@@ -206,8 +206,8 @@ static int pin_hook(struct amon_attached *attached, enum amon_hook_kind kind, co
 
 static void note_filter(volatile struct amon_control *control, const struct amon_attached *attached, bool egress)
 {
-	control->filters[egress].handle = attached->tc[egress].handle;
-	control->filters[egress].priority = attached->tc[egress].priority;
+	control->filter_handles[egress] = attached->tc[egress].handle;
+	control->filter_priorities[egress] = (uint16_t)attached->tc[egress].priority;
 }
 
 static int pin_hooks(struct amon_attached *attached, volatile struct amon_control *control, const char *directory,
@@ -259,8 +259,8 @@ static int open_hook(struct amon_attached *attached, const struct amon_control *
 	tc->ifindex = attached->ifindex;
 	tc->egress = egress;
 	tc->link = is_there(directory, hook_pin("link", kind, name)) ? get(directory, name) : -1;
-	tc->handle = control->filters[egress].handle;
-	tc->priority = control->filters[egress].priority;
+	tc->handle = control->filter_handles[egress];
+	tc->priority = control->filter_priorities[egress];
 	return 0;
 }
 

@@ -28,6 +28,7 @@ static inline void amon_collected_cleanup(struct amon_collected **collected)
 struct amon_window {
 	uint64_t sequence;
 	uint64_t start, end; /* nanoseconds since 1970 */
+	uint64_t origin;     /* the start of totals; that of the window where all values are either */
 	/* add to an instant of the data plane's clock to have nanoseconds since 1970; 0 in a replay */
 	int64_t clock_offset;
 };

@@ -304,8 +304,7 @@ static struct amon_result address_value(const struct amon_evaluation *evaluation
 
 static struct amon_result window_value(const struct amon_evaluation *evaluation, const struct amon_export_value *value)
 {
-	(void)value;
-	return of_wide(evaluation->window);
+	return of_wide(value->integer ? evaluation->since_start : evaluation->window);
 }
 
 static struct amon_result column_value(const struct amon_evaluation *evaluation, const struct amon_export_value *value)

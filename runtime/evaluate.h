@@ -35,7 +35,7 @@ struct amon_row {
 };
 
 struct amon_evaluation {
-	uint64_t window; /* nanoseconds */
+	uint64_t window, since_start; /* what values cover that are reset, and totals; nanoseconds */
 	struct amon_row *probe, *sections;
 	struct amon_row *row; /* of a table; NULL outside */
 };

@@ -20,6 +20,8 @@
 #include "storage.h"
 #include "sweep.h"
 
+_Static_assert(sizeof(struct amon_control) <= AMON_CONTROL_SIZE, "it is an entry");
+
 /* The parts of the state: see bpf/control.h. */
 #define CLONE(state)    ((unsigned int)(state) & 1)
 #define PAIR(state)     ((unsigned int)(state) >> 1 & 1)
@@ -148,7 +150,7 @@ int amon_reader_new(const struct amon_exports *exports, bool announces, struct a
 
 void amon_reader_start(struct amon_reader *reader)
 {
-	reader->control->start[1] = now(CLOCK_REALTIME);
+	reader->control->origin = reader->control->start[1] = now(CLOCK_REALTIME);
 }
 
 void amon_reader_close(struct amon_reader *reader)
@@ -340,6 +342,7 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	window->sequence = SEQUENCE(control->state) - doubled;
 	window->start = control->start[window->sequence & 1];
 	window->end = control->end;
+	window->origin = control->origin;
 	window->clock_offset = (int64_t)(now(CLOCK_REALTIME) - now(CLOCK_MONOTONIC));
 	error = read_clone(reader, window->sequence & 1, ALL, into, failure);
 	if (!error && reader->totals)

@@ -65,9 +65,9 @@ static void open_window(struct replay *replay, uint64_t time)
 	if (!replay->open)
 		replay->first = number;
 	window->sequence = number - replay->first + 1;
-	/* totals are since the start */
-	if (!replay->open || amon_exports_reset(replay->loaded->exports))
-		window->start = number * size;
+	if (!replay->open)
+		window->origin = number * size;
+	window->start = amon_exports_reset(replay->loaded->exports) ? number * size : window->origin;
 	if (__builtin_add_overflow(number * size, size, &window->end))
 		window->end = UINT64_MAX;
 	replay->last = number * size + MIN(size - 1, UINT64_MAX - number * size);
@@ -80,7 +80,7 @@ static void stretch_window(struct replay *replay, uint64_t time)
 	struct amon_window *window = &replay->window;
 
 	if (!replay->open)
-		window->start = window->end = time;
+		window->start = window->origin = window->end = time;
 	replay->open = true;
 	window->end = MAX(window->end, time);
 }

@@ -306,6 +306,7 @@ static struct amon_evaluation *new_evaluation(const struct amon_document *docume
 
 	*evaluation = (struct amon_evaluation){
 		.window = document->window.end - document->window.start,
+		.since_start = document->window.end - document->window.origin,
 		.probe = amon_new(arena, struct amon_row),
 		.sections = amon_new_array(arena, struct amon_row, exports->section_count),
 	};

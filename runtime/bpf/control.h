@@ -16,20 +16,20 @@
  *   bits 4 …    the number of the window that is open
  */
 #define AMON_CONTROL_SIZE 64 /* of an entry: a cache line */
-#define AMON_SLOTS	  4  /* of a gate: two pairs of clones */
+#define AMON_SLOTS        4  /* of a gate: two pairs of clones */
 
 struct amon_control {
 	__u64 state;
 	/* The readers' own. Nanoseconds since 1970, of the windows whose numbers are even, and odd. */
 	__u64 start[2];
-	__u64 end; /* of the window that was cut */
-	__u64 seed; /* of the keys' hash: another for each probe, so that nobody can send keys that all hash alike */
+	__u64 end;    /* of the window that was cut */
+	__u64 origin; /* the start of totals */
+	__u64 seed;   /* of the keys' hash: another for each probe, so that nobody can send keys that all hash alike */
 	/* How the probe hangs on its interface, for who reads or removes it later. */
-	__u16 announces, ingress_tc;
-	__u32 xdp_mode;
-	struct {
-		__u32 handle, priority; /* of the filter, where there are no TCX links */
-	} filters[2]; /* ingress, egress */
+	__u8 announces, ingress_tc, xdp_mode;
+	/* of the filters at ingress and egress, where there are no TCX links */
+	__u16 filter_priorities[2];
+	__u32 filter_handles[2];
 };
 
 /*

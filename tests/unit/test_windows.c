@@ -220,6 +220,7 @@ static void test_snapshot_alone(void **state)
 
 struct mixed {
 	uint64_t total, since, exact;
+	uint64_t origin, end; /* of totals; of the window before */
 };
 
 /* Totals of one instant are what the windows before add up to, in every window; the others may be ahead. */
@@ -231,6 +232,11 @@ static void check_mixed(struct running *r, struct mixed *sums)
 	uint64_t total;
 
 	assert_int_equal(amon_reader_cut(r->fixture->loaded->reader, &collected, &window, &failure), 0);
+	/* totals go back to the start, and what is reset to the window before */
+	assert_int_equal(window.origin, sums->origin ? sums->origin : window.start);
+	assert_int_equal(window.start, sums->end ? sums->end : window.origin);
+	sums->origin = window.origin;
+	sums->end = window.end;
 	total = count_of(r, collected, "total");
 	assert_true(total >= sums->total);
 	sums->total = total;
