@@ -6,6 +6,7 @@
 
 #include "follow.h"
 #include "runtime/deployment.h"
+#include "runtime/flows.h"
 #include "runtime/kernel.h"
 #include "runtime/object.h"
 
@@ -148,7 +149,8 @@ int command_list(struct options *options)
 
 /* --- read */
 
-static int read_probe(struct options *options, struct opened *opened)
+/* `last`: the probe ends with this read. */
+static int read_probe(const struct options *options, struct opened *opened, bool last)
 {
 	struct amon_failure failure = { .message = "" };
 	struct amon_reader reader;
@@ -167,6 +169,7 @@ static int read_probe(struct options *options, struct opened *opened)
 	s.interval = session_interval(options, s.exports);
 	error = amon_deployment_reader(&opened->deployment, s.exports, &reader, &failure);
 	if (!error) {
+		reader.last = last;
 		session_catch_signals(&s);
 		error = follow ? session_follow(&s, &failure) : session_read(&s, &failure);
 		amon_reader_close(&reader);
@@ -185,7 +188,7 @@ int command_read(struct options *options)
 		return EXIT_USAGE;
 	status = open_probe(options, name, &opened);
 	if (!status)
-		status = read_probe(options, &opened);
+		status = read_probe(options, &opened, false);
 	close_probe(&opened);
 	return status;
 }
@@ -224,16 +227,33 @@ int command_show(struct options *options)
 
 /* --- remove */
 
+/* Rows that are open end with the probe: they are its last read. */
+static int read_last(const struct options *options, struct amon_deployment *deployment, const char *name)
+{
+	struct opened opened = { .deployment = *deployment };
+	int status = compilation_of_object(&opened.c, deployment->object, deployment->object_size, name);
+
+	deployment->object = NULL;
+	if (!status && amon_exports_expire(opened.c.exports))
+		status = read_probe(options, &opened, true);
+	compilation_free(&opened.c);
+	return status;
+}
+
 int command_remove(struct options *options)
 {
 	const char *name = only_name(options, "remove NAME");
-	__attribute__((cleanup(close_deployment))) struct amon_deployment deployment;
+	__attribute__((cleanup(close_deployment))) struct amon_deployment deployment = { .lock = -1 };
 	struct amon_failure failure = { .message = "" };
-	int error;
+	int error, status = EXIT_DONE;
 
-	if (!name)
+	if (!name || !format_exists(options))
 		return EXIT_USAGE;
 	error = amon_deployment_open(name, &deployment, &failure);
+	if (!error)
+		status = read_last(options, &deployment, name);
+	if (status)
+		return status;
 	/* what is damaged is taken away all the same */
 	if (!error || deployment.lock >= 0) {
 		amon_failure_clear(&failure);

@@ -28,7 +28,7 @@ static const struct command {
 	{ "show", "NAME", "its spec, or its C", "os", command_show },
 	{ "replace", "NAME SPEC", "put another in its place, without a gap", "eDnt", command_replace },
 	{ "diff", "NAME SPEC", "what differs; status 1 where anything does", "eD", command_diff },
-	{ "remove", "NAME", "detach it", "", command_remove },
+	{ "remove", "NAME", "detach it; rows that are open are its last read", "fo", command_remove },
 };
 
 /* Flags without a letter. */

@@ -104,6 +104,9 @@ static int convert_rows(const struct amon_export_table *from, const struct amon_
 		memset(record, 0, to->record_size);
 		copy_columns(to->columns, to->column_count, record, from->columns, from->column_count,
 		             rows->records + i * from->record_size);
+		if (to->expire && from->expire)
+			memcpy(record + to->expire->flow, rows->records + i * from->record_size + from->expire->flow,
+			       AMON_FLOW_SIZE);
 		error = amon_collected_add(to, into, rows->keys + i * from->key_size, record);
 	}
 	if (!error && into->other && rows->other)

@@ -19,6 +19,7 @@
 #include "cleanup.h"
 #include "compiler/arena.h"
 #include "compiler/diagnostic.h"
+#include "kept.h"
 #include "kernel.h"
 #include "listen.h"
 #include "object.h"
@@ -578,6 +579,8 @@ static int open_reader(const struct amon_deployment *deployment, unsigned int pa
 		reader->carry = get(path, "carry");
 		error = amon_carry_read(exports, reader->carry, &reader->carried);
 	}
+	if (!error)
+		error = amon_reader_keep(reader, path);
 	if (error)
 		amon_reader_close(reader);
 	return error ? damaged(deployment, error, failure) : 0;
@@ -635,7 +638,8 @@ static struct amon_exports *exports_of(struct amon_arena *arena, const void *obj
 static bool is_of_table(const struct amon_export_table *table, const char *map)
 {
 	return !strcmp(table->map, map) || (table->spill_map && !strcmp(table->spill_map, map)) ||
-	       (table->other_map && !strcmp(table->other_map, map));
+	       (table->other_map && !strcmp(table->other_map, map)) ||
+	       (table->expire && !strcmp(table->expire->lives_map, map));
 }
 
 /* The signature of what a map holds, by its name; 0: no such map. */
@@ -780,6 +784,8 @@ static int carry_over(struct amon_deployment *deployment, unsigned int pair, con
 		unpin(current, "carry");
 		error = map < 0 ? map : pin(map, current, "carry");
 	}
+	if (!error && reader.flows)
+		error = amon_kept_convert(old, reader.flows, new, current, reader.control->state >> 4);
 	amon_reader_close(&reader);
 	return error ? amon_fail(failure, error, "what %s had counted cannot be carried over: %s", deployment->at.name,
 	                         strerror(-error))

@@ -519,7 +519,7 @@ static int end_open(struct store *store)
 	return error;
 }
 
-static int show_open(struct store *store, struct amon_collected_table *rows)
+static int show_open(const struct store *store, struct amon_collected_table *rows)
 {
 	int error = 0;
 
@@ -580,4 +580,36 @@ uint64_t amon_flows_next(struct amon_flows *flows)
 			next = end < next ? end : next;
 		}
 	return next;
+}
+
+/* --- what is kept from reader to reader */
+
+int amon_flows_open(const struct amon_flows *flows, struct amon_collected *collected)
+{
+	int error = 0;
+
+	for (uint32_t s = 0; s < flows->exports->section_count; s++)
+		for (uint32_t t = 0; !error && t < flows->exports->sections[s].table_count; t++)
+			error = show_open(&flows->stores[s][t], &collected->sections[s].tables[t]);
+	return error;
+}
+
+static int load_table(struct store *store, const struct amon_collected_table *rows)
+{
+	const struct amon_export_table *table = store->table;
+	int error = 0;
+
+	for (uint64_t i = 0; !error && table->expire && i < rows->row_count; i++)
+		error = begin(store, rows->keys + i * table->key_size, rows->records + i * table->record_size);
+	return error;
+}
+
+int amon_flows_load(struct amon_flows *flows, const struct amon_collected *open)
+{
+	int error = 0;
+
+	for (uint32_t s = 0; s < flows->exports->section_count; s++)
+		for (uint32_t t = 0; !error && t < flows->exports->sections[s].table_count; t++)
+			error = load_table(&flows->stores[s][t], &open->sections[s].tables[t]);
+	return error;
 }

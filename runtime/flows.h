@@ -51,6 +51,10 @@ int amon_flows_add(struct amon_flows *flows, struct amon_collected *collected);
  * key, of time. `all`: those that are open end, too, and nothing may be added any more. 0 or -ENOMEM.
  */
 int amon_flows_end(struct amon_flows *flows, uint64_t until, bool all, struct amon_collected *collected);
+/** Adds the flows that are open to what was collected, as they are. 0 or -ENOMEM. */
+int amon_flows_open(const struct amon_flows *flows, struct amon_collected *collected);
+/** Begins with such flows. 0 or -ENOMEM. */
+int amon_flows_load(struct amon_flows *flows, const struct amon_collected *open);
 /** When the next flow ends if nothing comes before; UINT64_MAX: there is none. */
 uint64_t amon_flows_next(struct amon_flows *flows);
 

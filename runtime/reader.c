@@ -16,6 +16,7 @@
 #include "carry.h"
 #include "cleanup.h"
 #include "flows.h"
+#include "kept.h"
 #include "kernel.h"
 #include "storage.h"
 #include "sweep.h"
@@ -165,10 +166,12 @@ void amon_reader_close(struct amon_reader *reader)
 	amon_collected_free(reader->gathered);
 	amon_collected_free(reader->carried);
 	amon_flows_free(reader->flows);
+	free(reader->kept);
 	amon_close(&reader->carry);
 	reader->totals = NULL;
 	reader->gathered = reader->carried = NULL;
 	reader->flows = NULL;
+	reader->kept = NULL;
 }
 
 /* --- the swap */
@@ -352,6 +355,20 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	return error;
 }
 
+int amon_reader_keep(struct amon_reader *reader, const char *directory)
+{
+	uint64_t state = reader->control->state;
+
+	if (!reader->flows)
+		return 0;
+	reader->kept = strdup(directory);
+	if (!reader->kept)
+		return -ENOMEM;
+	/* of a window that was cut and not written out, those with which it began */
+	return amon_kept_read(reader->exports, directory, SEQUENCE(state) - (PHASE(state) == AMON_PHASE_CUT),
+	                      reader->flows);
+}
+
 bool amon_reader_is_cut(const struct amon_reader *reader)
 {
 	return PHASE(reader->control->state) != AMON_PHASE_OPEN;
@@ -445,6 +462,8 @@ static int write_out(struct amon_reader *reader, bool doubled)
 	uint64_t state = reader->control->state, next = SEQUENCE(state) + !doubled;
 	int error = write_baseline(reader, next);
 
+	if (!error && reader->kept)
+		error = amon_kept_write(reader->exports, reader->flows, reader->kept, next);
 	if (!error)
 		set_state(reader, state_of(next, AMON_PHASE_WRITTEN, PAIR(state)));
 	return error;

@@ -37,6 +37,7 @@ struct amon_reader {
 	int carry;                       /* the map that holds it, for amon_reader_done(); -1: none */
 	struct amon_collected *gathered; /* in a replay: the events of the window so far */
 	struct amon_flows *flows;        /* that are open; NULL: no table's rows end */
+	char *kept;                      /* directory of pins where they are kept for the next reader; NULL: nowhere */
 	bool last;                       /* the next window is the last: flows that are open end with it */
 };
 
@@ -57,6 +58,9 @@ int amon_reader_beside(const struct amon_exports *exports, const struct amon_rea
 void amon_reader_close(struct amon_reader *reader);
 /** The first window starts now rather than when the memory was made. */
 void amon_reader_start(struct amon_reader *reader);
+
+/** Keeps flows that are open in a directory of pins, and takes up those that are kept there. 0 or -errno. */
+int amon_reader_keep(struct amon_reader *reader, const char *directory);
 
 /**
  * Cuts the window that is open, or finds the one that a dead reader left, and reads it. Two readers of one probe must
