@@ -334,10 +334,100 @@ def test_killed_process():
         check(f"{hook}: the next probe after kill -9", again.stop()["ingress"]["metrics"]["packets"], 100)
 
 
+# --- rows that end
+
+def tcp_frame(port, flags):
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, bytes([10, 9, 0, 1]), bytes([10, 9, 0, 2]))
+    return bytes.fromhex("0200000000020200000000010800") + ip + struct.pack("!HHIIHHHH", port, 9, 0, 0, 5 << 12 | flags, 0, 0, 0)
+
+
+FLOWS = """probe flows { %s ingress xdp { where ip and (udp.dstport == 9 or tcp.dstport == 9);
+    table flows by port = l4.srcport size 1Ki expire idle 600ms active 1500ms when tcp.flags.fin linger 200ms {
+        metric packets = count(); metric bytes = sum(frame.len); metric start = first(frame.time); metric end = last(frame.time);
+        derive span = end - start unit seconds; } } }"""
+
+
+def send_flows(between):
+    """What is sent, in order, with 50 ms from step to step; `between` is called now and then. Returns the packets sent by port."""
+    sent, fin, ack, cpus = {}, 1, 16, os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})  # as receive-side scaling has it: one CPU sees a flow
+    for step in range(80):
+        frames = [udp_frame(0, 60), tcp_frame(4000, ack)]                                  # 1000 and 4000: for four seconds
+        frames += [udp_frame(1, 60)] if step < 5 or 40 <= step < 45 else []                # 1001: silent for 1.75 s
+        frames += [udp_frame(2, 60)] if step % 2 == 0 else []                              # 1002: never silent for 600 ms
+        frames += [tcp_frame(4001, fin | ack if step == 10 else ack)] if step < 13 else []  # 4001: 100 ms behind its FIN
+        frames += [tcp_frame(4002, fin | ack)] if step % 8 == 0 else []                    # 4002: each FIN ends a row
+        send_raw("left0", frames)
+        for frame in frames:
+            port = int.from_bytes(frame[34:36], "big")
+            sent[port] = sent.get(port, 0) + 1
+        time.sleep(0.05)
+        if step % 7 == 6:
+            between()
+    os.sched_setaffinity(0, cpus)
+    return sent
+
+
+def check_flows(what, documents, sent):
+    rows = {}
+    for document in documents:
+        for row in document["ingress"]["tables"]["flows"]["rows"]:
+            rows.setdefault(row["port"], []).append(row)
+        check(f"{what}: other", document["ingress"]["tables"]["flows"]["other"], None)
+    for port, packets in sent.items():
+        check(f"{what}: packets of {port}, each in one row", sum(row["packets"] for row in rows.get(port, [])), packets)
+    reasons = {port: [row["end_reason"] for row in mine] for port, mine in rows.items()}
+    check(f"{what}: silence", (reasons[1001], [row["packets"] for row in rows[1001]]), (["idle", "idle"], [5, 5]))
+    check(f"{what}: FIN", (reasons[4001], rows[4001][0]["packets"]), (["end"], 13))
+    check(f"{what}: a FIN each", (set(reasons[4002]), {row["packets"] for row in rows[4002]}), ({"end"}, {1}))
+    for port in (1000, 1002, 4000):
+        check(f"{what}: {port} goes on", set(reasons[port][:-1]), {"active"})
+        check(f"{what}: {port} is cut by age", max(row["span"] for row in rows[port]) < 1.51, True)
+        mine = sorted(rows[port], key=lambda row: row["start"])
+        check(f"{what}: {port} is one row behind the other", all(a["end"] < b["start"] for a, b in zip(mine, mine[1:])), True)
+
+
+def test_flows():
+    """Each flow once, with its whole life: while it is watched, and by one read after the other of what was left running."""
+    for window in ("", "window 300ms;"):
+        process = subprocess.Popen(["nsenter", f"--net=/run/netns/{RIGHT}", AMONC, "run", "-i", "right0", "-e", FLOWS % window, "-f", "jsonl"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        sent = send_flows(lambda: None)
+        time.sleep(0.9)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        check(f"flows {window}: status", (process.returncode, err), (0, ""))
+        check_flows(f"flows {window}", [json.loads(line) for line in out.splitlines()], sent)
+
+
+def test_flows_of_deployed_probe():
+    def amonc(*arguments):
+        return subprocess.run(["nsenter", f"--net=/run/netns/{RIGHT}", AMONC, *arguments], capture_output=True, text=True)
+
+    def read():
+        # a reader that cannot write leaves its window to the next
+        check("deployed flows: no room", amonc("read", "flows", "-f", "jsonl", "-o", "/dev/full").returncode, 1)
+        documents.append(json.loads(amonc("read", "flows", "-f", "jsonl").stdout))
+    documents = []
+    check("deployed flows", amonc("deploy", "-i", "right0", "-e", FLOWS % "").returncode, 0)
+    sent = send_flows(read)
+    send_raw("left0", [udp_frame(3, 60)])
+    documents.append(json.loads(amonc("remove", "flows", "-f", "jsonl").stdout))
+    sent[1003] = 1
+    check("deployed flows: windows", [document["window"]["sequence"] for document in documents], list(range(1, len(documents) + 1)))
+    last = documents[-1]["ingress"]["tables"]["flows"]["rows"]
+    check("deployed flows: what is open at the end", [row["end_reason"] for row in last if row["port"] == 1003], ["forced"])
+    for row in last:
+        row["end_reason"] = "idle" if row["port"] in (1000, 1001, 1002, 4000) else row["end_reason"]
+    check_flows("deployed flows", documents, sent)
+    check("deployed flows: gone", amonc("list").stdout.strip(), "")
+
+
 def main():
     with network():
         for test in (test_hooks, test_super_packets, test_offloads_do_not_matter, test_payload_beyond_the_linear_part,
-                     test_interface_vanishes, test_killed_process):
+                     test_interface_vanishes, test_killed_process, test_flows, test_flows_of_deployed_probe):
             try:
                 test()
             except Exception as error:  # one broken test does not hide the others
