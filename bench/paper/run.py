@@ -4,8 +4,8 @@
 
   run.py [--figure N,N,…] [--quick] [--build DIR] [--output DIR] [--rounds N] …
 
-Figures: 6 (features), 7 (NetFlow v9). Needs root, clang-19, two CPUs, the targets amonc and bench-paper-driver; rivals
-that are not installed are named and left out. All that is compared takes turns within one run, in an order that is drawn
+Figures: 4 (compiling and injecting; reading often), 5 (reading), 6 (features), 7 (NetFlow v9). Needs root, clang-19, two
+CPUs, the targets bench-paper-driver, bench-deploy-driver, bench-read-driver and bench-windows-driver; rivals that are not installed are named and left out. All that is compared takes turns within one run, in an order that is drawn
 anew each round; times are of CPU, so that others who have the machine in between do not count, and what a ratio is
 made of comes from one round. Tables have medians and quartiles; a goal is met when the quartile that is worse
 meets it.
@@ -20,10 +20,11 @@ import pathlib
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 from measure import ROOT, Run, machine  # noqa: E402
 
-FIGURES = ("6", "7")
+FIGURES = ("4", "5", "6", "7")
 
 
 def arguments():
@@ -35,6 +36,8 @@ def arguments():
     parser.add_argument("--packets", type=int, default=5000000, help="of a test run: about what comes in a second")
     parser.add_argument("--live-rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="of a live run")
+    parser.add_argument("--compile-rounds", type=int, default=9)
+    parser.add_argument("--read-rounds", type=int, default=7)
     parser.add_argument("--peer-rounds", type=int, default=3)
     parser.add_argument("--peer-seconds", type=float, default=10)
     parser.add_argument("--features", type=lambda words: [int(word) for word in words.split(",")], help="of figures 6 and 7")
@@ -42,6 +45,7 @@ def arguments():
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.packets, options.live_rounds, options.seconds = 3, 1000000, 2, 1
+        options.compile_rounds = options.read_rounds = 3
         options.peer_rounds, options.peer_seconds = 1, 4
     options.build = options.build.resolve()
     options.output = options.output or options.build / "paper"
