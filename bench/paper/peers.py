@@ -9,8 +9,10 @@ import time
 from measure import ratios, spread, table
 
 FLOWS = 32768
+BUFFER = 64 << 20  # what has not been taken from the interface yet; its default loses nearly all in bursts
 PMACCT = """daemonize: false
 pcap_interface: v0
+pmacctd_pipe_size: {buffer}
 aggregate: src_host, dst_host, src_port, dst_port, proto, tos, tcpflags
 plugins: nfprobe
 plugin_pipe_size: 67108864
@@ -23,17 +25,24 @@ nfprobe_timeouts: maxlife=3600
 
 
 def softflowd(folder):
-    return ["softflowd", "-d", "-i", "v0", "-n", "127.0.0.1:9995", "-v", "9", "-m", str(FLOWS), "-t", "maxlife=3600",
+    return ["softflowd", "-d", "-i", "v0", "-n", "127.0.0.1:9995", "-v", "9", "-m", str(FLOWS), "-t", "maxlife=3600", "-B", str(BUFFER),
             "-p", folder / "softflowd.pid", "-c", folder / "softflowd.ctl"]
 
 
 def pmacctd(folder):
-    (folder / "pmacctd.conf").write_text(PMACCT.format(flows=FLOWS))
+    (folder / "pmacctd.conf").write_text(PMACCT.format(flows=FLOWS, buffer=BUFFER))
     return ["pmacctd", "-f", folder / "pmacctd.conf"]
 
 
-# Program, Debian's package, its command line.
-PEERS = (("softflowd", "softflowd", softflowd), ("pmacctd", "pmacct", pmacctd))
+def flush_softflowd(folder):
+    """It would take what it has not exported with it; the second time for what was still in its buffer."""
+    for _ in range(2):
+        subprocess.run(["softflowctl", "-c", folder / "softflowd.ctl", "expire-all"], stdout=subprocess.DEVNULL)
+        time.sleep(1)
+
+
+# Program, Debian's package, its command line, what must be done before it ends.
+PEERS = (("softflowd", "softflowd", softflowd, flush_softflowd), ("pmacctd", "pmacct", pmacctd, None))
 
 
 def descendants(pid):
@@ -54,13 +63,13 @@ def cpu_seconds(pids):
 class Peer:
     """One run of one probe."""
 
-    def __init__(self, run, name, command):
+    def __init__(self, run, name, command, flush):
         folder = run.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "flows").mkdir(parents=True)
         self.enter = ["nsenter", f"--net=/proc/{run.driver.process.pid}/ns/net"]
-        self.folder, self.log = folder, open(folder / "log", "w")
-        self.collector = self.start("nfcapd", "-w", folder / "flows", "-p", "9995", "-b", "127.0.0.1", "-t", "3600")
+        self.flush, self.folder, self.log = flush, folder, open(folder / "log", "w")
+        self.collector = self.start("nfcapd", "-w", folder / "flows", "-p", "9995", "-b", "127.0.0.1", "-t", "3600", "-B", "33554432")
         self.probe = self.start("taskset", "-c", "1", *command(folder))
         time.sleep(1)
 
@@ -68,16 +77,17 @@ class Peer:
         return subprocess.Popen([*self.enter, *map(str, words)], stdout=self.log, stderr=self.log)
 
     def measure(self, run):
-        """Packets sent; packets in its exports; bytes of memory; its CPU seconds and the generator's."""
-        pids = list(descendants(self.probe.pid))
+        """Packets sent; packets in its exports; bytes of memory of its own; its CPU seconds and the generator's."""
         cost, sent, *_ = run.driver.ask("live", "base", run.options.peer_seconds)
-        pids = list(descendants(self.probe.pid)) or pids
+        pids = list(descendants(self.probe.pid))
         busy = cpu_seconds(pids)
-        memory = sum(status(pid, "VmHWM") for pid in pids) * 1024
+        memory = sum(status(pid, "RssAnon") for pid in pids) * 1024
         self.stop()
         return sent, self.exported(), memory, busy, cost * sent / 1e9
 
     def stop(self):
+        if self.flush:
+            self.flush(self.folder)
         self.probe.terminate()
         self.probe.wait(60)
         time.sleep(1)
@@ -92,7 +102,7 @@ class Peer:
 
 
 def missing():
-    needed = [("nfcapd", "nfdump"), *((name, package) for name, package, _ in PEERS)]
+    needed = [("nfcapd", "nfdump"), *((name, package) for name, package, *_ in PEERS)]
     absent = {name: package for name, package in needed if not shutil.which(name)}
     for name, package in absent.items():
         print(f"  {name} is not installed (Debian's package {package}): left out")
@@ -105,10 +115,10 @@ def compare(run, group, memory):
     absent = missing()
     peers = [] if "nfcapd" in absent else [peer for peer in PEERS if peer[0] not in absent]
     run.load_hand("base", "empty.bpf.c", TC=True)
-    runs = {name: [] for name, _, _ in peers}
+    runs = {name: [] for name, *_ in peers}
     for _ in range(run.options.peer_rounds):
-        for name, _, command in peers:
-            runs[name].append(Peer(run, name, command).measure(run))
+        for name, _, command, flush in peers:
+            runs[name].append(Peer(run, name, command, flush).measure(run))
     run.driver.ask("free", "base")
     rates = {name: [exported / (busy + generator) / 1e6 for _, exported, _, busy, generator in of] for name, of in runs.items()}
     rows = [("amon, XDP", "{:.2f}".format(spread(group.rates["amon"])[1]), "100.0%", f"{memory:.0f}", f"{memory / FLOWS:.0f}")]
