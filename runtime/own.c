@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -114,6 +115,12 @@ static uint64_t count_of(const struct view *view, const uint8_t *cpu)
 	return count < view->slots ? count : view->slots;
 }
 
+/* Behind the count and the newest row. */
+static bool has_spilled(const uint8_t *cpu)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)(cpu + 16), __ATOMIC_ACQUIRE);
+}
+
 static uint8_t *slot_of(const struct view *view, uint8_t *cpu, uint64_t row, uint32_t slot_size)
 {
 	uint32_t slot = ((const uint32_t *)(const void *)(cpu + HEADER))[row];
@@ -140,6 +147,17 @@ int amon_own_read(const struct amon_export_table *table, struct amon_map *map, u
 	return error;
 }
 
+int amon_own_spilled(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
+{
+	struct view view = { NULL, 0, 0, 0 };
+	int error = open_view(table, map, clone, &view);
+	bool spilled = false;
+
+	for (uint32_t i = 0; i < view.cpus && !error; i++)
+		spilled |= has_spilled(view.memory + (size_t)i * view.stride);
+	return error ? error : spilled;
+}
+
 int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
 {
 	struct view view = { NULL, 0, 0, 0 };
@@ -151,6 +169,7 @@ int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, 
 
 		for (uint64_t row = 0; row < count; row++)
 			memset(slot_of(&view, cpu, row, table->slot_size), 0, table->slot_size);
+		memset(cpu + sizeof(uint64_t), 0, HEADER - sizeof(uint64_t));
 		__atomic_store_n((uint64_t *)(void *)cpu, 0, __ATOMIC_RELEASE);
 	}
 	return error;

@@ -33,7 +33,9 @@ struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, ui
 /** Calls `visit` for every row of every CPU. 0, -errno, or what `visit` returned. */
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
                   int (*visit)(const void *key, const void *record, void *data), void *data);
-/** Empties it; no program may write there. 0 or -errno. */
+/** 1 where some rows found no place there since it was emptied last, 0 where all did, or -errno. */
+int amon_own_spilled(const struct amon_export_table *table, struct amon_map *map, unsigned int clone);
+/** Empties it, also of the note that rows spilled; no program may write there. 0 or -errno. */
 int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, unsigned int clone);
 
 #endif

@@ -27,7 +27,7 @@ enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
 #define SLOTS 16
 
 struct own_cpu {
-	uint64_t count, unused[7];
+	uint64_t count, newest, spilled, unused[5];
 	uint32_t list[SLOTS];
 	struct own_slot {
 		uint64_t used;
@@ -273,6 +273,7 @@ static int teardown(void **state)
 /* `count` rows in buckets of the given sizes; row n has n packets on each CPU and n as its address. */
 static void fill_rows(const uint32_t sizes[BUCKETS])
 {
+	kernel.own[0].spilled = 1;
 	for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
 		for (uint32_t i = 0; i < sizes[bucket]; i++) {
 			struct entry *entry = &kernel.entries[kernel.count++];
@@ -436,6 +437,7 @@ static void test_own_rows(void **state)
 	own_row(2, 0, 7, 5);
 	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
 	kernel.entries[0].values[1].packets = 100;
+	kernel.own[1].spilled = 1;
 	kernel.count = 1;
 	for (int i = 1; i <= BUCKETS; i++)
 		kernel.bucket_starts[i] = 1;
@@ -454,8 +456,10 @@ static void test_reset_own_rows(void **state)
 
 	own_row(1, 4, 9, 3);
 	own_row(1, 5, 10, 3);
+	kernel.own[1].spilled = 1;
 	assert_int_equal(reset(*state), 0);
 	assert_int_equal(kernel.own[1].count, 0);
+	assert_int_equal(kernel.own[1].spilled, 0);
 	assert_memory_equal(&kernel.own[1].slots[4], &zero, sizeof(zero));
 	assert_memory_equal(&kernel.own[1].slots[5], &zero, sizeof(zero));
 }
