@@ -335,6 +335,7 @@ int main(void)
 	uint32_t repeat;
 
 	libbpf_set_print(NULL);
+	amon_collected_keep_memory();
 	if (network_new())
 		bench_die("network", "cannot be made");
 	pin_to(0);

@@ -608,6 +608,7 @@ int main(void)
 	char line[8192];
 
 	libbpf_set_print(NULL);
+	amon_collected_keep_memory();
 	if (network_new() || network_run("ethtool -K " WATCHED " gro on"))
 		bench_die("network", "cannot be made");
 	drop_at_tc();

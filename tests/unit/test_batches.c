@@ -449,6 +449,32 @@ static void test_own_rows(void **state)
 	amon_collected_free(collected);
 }
 
+/* Row n has the bits of n in bytes of its address, more of them than rows are sorted by before any two are compared. */
+static void test_order(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct amon_export_table *table = fixture->exports->sections[0].tables;
+	struct amon_collected *collected = amon_collected_new(fixture->exports);
+	struct amon_collected_table *rows = collected->sections[0].tables;
+	const struct sample_flow *flows;
+
+	/* each number twice, in an order that is not theirs: 2,741 and 4,096 have no common divisor */
+	for (uint32_t i = 0; i < 2 * 4096; i++) {
+		struct sample_flow flow = { .packets = i * 2741 % 4096 };
+		struct sample_key key = { .version = 6 };
+
+		for (uint32_t bit = 0; bit < 12; bit++)
+			key.src[bit] = flow.packets >> (11 - bit) & 1;
+		assert_int_equal(amon_collected_add(table, rows, &key, &flow), 0);
+	}
+	assert_int_equal(amon_collected_sort(table, rows), 0);
+	assert_int_equal(rows->row_count, 4096);
+	flows = (const struct sample_flow *)(const void *)rows->records;
+	for (uint32_t i = 0; i < 4096; i++)
+		assert_int_equal(flows[i].packets, 2 * i);
+	amon_collected_free(collected);
+}
+
 /* To the last byte, so that the next window's first packet finds an empty slot. */
 static void test_reset_own_rows(void **state)
 {
@@ -497,7 +523,8 @@ int main(void)
 		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
 		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
 		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
-		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_shapes),
+		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_order),
+		TEST(test_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
