@@ -34,9 +34,22 @@ static uint32_t share(uint32_t rows, uint64_t slot_size, uint64_t copies)
 	return rows;
 }
 
+/* The same of a table that is to have more than usual. */
+static uint32_t large_share(uint64_t rows, uint64_t slot_size, uint32_t cpus, uint64_t copies)
+{
+	if (cpus > 2)
+		rows = 2 * rows / cpus > AMON_OWN_ROWS ? 2 * rows / cpus : AMON_OWN_ROWS;
+	while ((rows > AMON_OWN_ROWS && rows * slot_size * copies > AMON_OWN_MANY) ||
+	       (rows > 1 && rows * slot_size > AMON_OWN_CPU_BYTES))
+		rows /= 2;
+	return (uint32_t)rows;
+}
+
 struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
-	uint32_t rows = share(table->size, table->slot_size, (uint64_t)cpus * (table->twice ? AMON_CLONES : 1));
+	uint64_t copies = (uint64_t)cpus * (table->twice ? AMON_CLONES : 1);
+	uint32_t rows = table->size > AMON_OWN_USUAL ? large_share(table->size, table->slot_size, cpus, copies)
+	                                             : share(table->size, table->slot_size, copies);
 	bool exact = table->size <= AMON_OWN_ROWS && rows == table->size;
 	struct amon_own_shape shape;
 

@@ -513,6 +513,17 @@ static void test_shapes(void **state)
 	/* and never less than 4,096 */
 	shape = amon_own_shape(&table, 512, false);
 	assert_int_equal(shape.limit, 4096);
+	/* 2 CPUs × 2 clones × 128 bytes × 2^20 rows are 512 MiB: each CPU has all */
+	table.size = 1 << 20;
+	shape = amon_own_shape(&table, 2, false);
+	assert_int_equal(shape.limit, 1 << 20);
+	/* twice an even share */
+	shape = amon_own_shape(&table, 64, false);
+	assert_int_equal(shape.limit, 1 << 15);
+	/* one CPU has 128 MiB at most */
+	table.size = 1 << 22;
+	shape = amon_own_shape(&table, 1, false);
+	assert_int_equal(shape.limit, 1 << 20);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
