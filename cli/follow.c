@@ -102,6 +102,7 @@ int session_follow(struct session *s, struct amon_failure *failure)
 {
 	int waited = 0, error = 0;
 
+	amon_collected_keep_memory();
 	while (!error && !waited && (!s->options->count || s->read < s->options->count)) {
 		waited = wait_until(s, next_read(s));
 		if (waited == -ENODEV)

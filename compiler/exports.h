@@ -134,10 +134,10 @@ struct amon_export_value {
 struct amon_export_table {
 	const char *name, *help;
 	/*
-	 * ARRAY, mapped, an entry for each CPU: 64 bytes that begin with the number of rows, a list of slots (4 bytes
-	 * each), and the slots: 8 bytes, key, record. `shape`, a constant, says how many there are: two words, the
-	 * number of slots less 1, and how many of them may be taken. What finds no slot is in `spill_map`, a
-	 * PERCPU_HASH.
+	 * ARRAY, mapped, an entry for each CPU: 64 bytes (words: the number of rows, the newest, whether any have
+	 * spilled), a list of slots (4 bytes each), and the slots: 8 bytes, key, record. `shape`, a constant, says how
+	 * many there are: two words, the number of slots less 1, and how many of them may be taken. What finds no slot
+	 * is in `spill_map`, a PERCPU_HASH.
 	 */
 	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
 	const struct amon_export_user *user; /* `map` is a user's: no spill, shape, slots, `other` row or ledger */

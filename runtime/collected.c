@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,16 @@ void amon_collected_free(struct amon_collected *collected)
 		free_section(&collected->sections[i]);
 	free(collected->sections);
 	free(collected);
+}
+
+/* The largest that is taken from the heap at all, and so can be kept: as far as glibc goes. */
+#define KEPT_PIECE (32 << 20)
+#define KEPT       (256 << 20)
+
+void amon_collected_keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, KEPT_PIECE);
+	mallopt(M_TRIM_THRESHOLD, KEPT);
 }
 
 static bool init_section(const struct amon_export_section *exported, struct amon_collected_section *section)
@@ -193,6 +204,77 @@ static int compare_items(const void *a, const void *b, void *data)
 	return result ? result : place_of(order, a) < place_of(order, b) ? -1 : 1;
 }
 
+/* Sorts by one byte; what has the same keeps its order. */
+static void sort_by_byte(const struct order *order, uint64_t count, size_t byte, const uint8_t *from, uint8_t *to)
+{
+	uint64_t starts[256] = { 0 }, sum = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		starts[from[i * order->size + byte]]++;
+	for (uint32_t i = 0; i < 256; i++) {
+		uint64_t alike = starts[i];
+
+		starts[i] = sum;
+		sum += alike;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		const uint8_t *item = from + i * order->size;
+
+		memcpy(to + starts[item[byte]]++ * order->size, item, order->size);
+	}
+}
+
+/* Where keys differ beyond the bytes that they were sorted by, those that are the same so far are compared. */
+static void sort_runs(struct order *order, uint64_t count, size_t length)
+{
+	uint64_t start = 0;
+
+	for (uint64_t i = 1; i <= count; i++) {
+		const uint8_t *first = order->items + start * order->size;
+
+		if (i < count && !memcmp(first, order->items + i * order->size, length))
+			continue;
+		if (i - start > 1)
+			qsort_r(order->items + start * order->size, i - start, order->size, compare_items, order);
+		start = i;
+	}
+}
+
+static bool byte_differs(const struct order *order, uint64_t count, size_t byte)
+{
+	for (uint64_t i = 1; i < count; i++)
+		if (order->items[i * order->size + byte] != order->items[byte])
+			return true;
+	return false;
+}
+
+/* So many bytes, of those in which keys differ, tell nearly all of them apart. */
+#define SORTED_BYTES 8
+
+/* By the first bytes that differ, the last of them first. */
+static int sort_items(struct order *order, uint64_t count)
+{
+	uint8_t *other = reallocarray(NULL, count, order->size);
+	size_t bytes[SORTED_BYTES], found = 0, at;
+
+	if (!other)
+		return -ENOMEM;
+	for (at = 0; at < order->key_length && found < SORTED_BYTES; at++)
+		if (byte_differs(order, count, at))
+			bytes[found++] = at;
+	for (size_t i = found; i-- > 0;) {
+		uint8_t *sorted = other;
+
+		sort_by_byte(order, count, bytes[i], order->items, sorted);
+		other = order->items;
+		order->items = sorted;
+	}
+	free(other);
+	if (at < order->key_length)
+		sort_runs(order, count, at);
+	return 0;
+}
+
 static int make_order(const struct amon_export_table *table, const struct amon_collected_table *rows,
                       struct order *order)
 {
@@ -207,14 +289,16 @@ static int make_order(const struct amon_export_table *table, const struct amon_c
 		put_key(item, table, rows->keys + i * table->key_size);
 		memcpy(item + order->key_length, &i, sizeof(i));
 	}
-	qsort_r(order->items, rows->row_count, order->size, compare_items, order);
-	return 0;
+	return sort_items(order, rows->row_count);
 }
 
 static uint64_t place_before(const struct order *order, uint64_t row)
 {
 	return place_of(order, order->items + row * order->size);
 }
+
+/* Memory that is read in no order is asked for so many rows before. */
+#define AHEAD 16
 
 /* Puts an array of `size` bytes a row in order. */
 static int reorder(const struct order *order, uint8_t **array, uint64_t count, uint32_t size)
@@ -223,8 +307,11 @@ static int reorder(const struct order *order, uint8_t **array, uint64_t count, u
 
 	if (!sorted)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++) {
+		if (i + AHEAD < count)
+			__builtin_prefetch(*array + place_before(order, i + AHEAD) * size);
 		memcpy(sorted + i * size, *array + place_before(order, i) * size, size);
+	}
 	free(*array);
 	*array = sorted;
 	return 0;
@@ -314,12 +401,15 @@ static void move_row(const struct amon_export_table *table, struct amon_collecte
 }
 
 /* The two clones may each have a row of a key. */
-static void merge_alike(const struct amon_export_table *table, struct amon_collected_table *rows)
+static void merge_alike(const struct amon_export_table *table, const struct order *order,
+                        struct amon_collected_table *rows)
 {
 	uint64_t last = 0;
 
 	for (uint64_t i = 1; i < rows->row_count; i++) {
-		if (amon_compare_keys(table, rows->keys + last * table->key_size, rows->keys + i * table->key_size))
+		const uint8_t *item = order->items + i * order->size;
+
+		if (memcmp(item - order->size, item, order->key_length))
 			move_row(table, rows, ++last, i);
 		else
 			amon_merge_columns(table->columns, table->column_count,
@@ -342,9 +432,9 @@ int amon_collected_sort(const struct amon_export_table *table, struct amon_colle
 		error = reorder(&order, &rows->keys, rows->row_count, table->key_size);
 	if (!error)
 		error = reorder(&order, &rows->records, rows->row_count, table->record_size);
-	free(order.items);
 	if (!error && !table->expire)
-		merge_alike(table, rows);
+		merge_alike(table, &order, rows);
+	free(order.items);
 	return error;
 }
 

@@ -20,6 +20,11 @@
 struct amon_collected;
 
 void amon_collected_free(struct amon_collected *collected);
+/**
+ * For programs that read again and again: memory that is freed stays with the process, for the next read to take. Else
+ * the kernel would make each page of it anew, which takes longer than all the rest of a read.
+ */
+void amon_collected_keep_memory(void);
 static inline void amon_collected_cleanup(struct amon_collected **collected)
 {
 	amon_collected_free(*collected);

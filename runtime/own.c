@@ -3,10 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Rows. */
+#define AHEAD 8
 /* What stands before a CPU's list of slots. */
 #define HEADER 64
 /* Tables of more bytes are not made as large as they say for a replay. (A verifier follows offsets below 512 MiB.) */
@@ -31,9 +34,22 @@ static uint32_t share(uint32_t rows, uint64_t slot_size, uint64_t copies)
 	return rows;
 }
 
+/* The same of a table that is to have more than usual. */
+static uint32_t large_share(uint64_t rows, uint64_t slot_size, uint32_t cpus, uint64_t copies)
+{
+	if (cpus > 2)
+		rows = 2 * rows / cpus > AMON_OWN_ROWS ? 2 * rows / cpus : AMON_OWN_ROWS;
+	while ((rows > AMON_OWN_ROWS && rows * slot_size * copies > AMON_OWN_MANY) ||
+	       (rows > 1 && rows * slot_size > AMON_OWN_CPU_BYTES))
+		rows /= 2;
+	return (uint32_t)rows;
+}
+
 struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
-	uint32_t rows = share(table->size, table->slot_size, (uint64_t)cpus * (table->twice ? AMON_CLONES : 1));
+	uint64_t copies = (uint64_t)cpus * (table->twice ? AMON_CLONES : 1);
+	uint32_t rows = table->size > AMON_OWN_USUAL ? large_share(table->size, table->slot_size, cpus, copies)
+	                                             : share(table->size, table->slot_size, copies);
 	bool exact = table->size <= AMON_OWN_ROWS && rows == table->size;
 	struct amon_own_shape shape;
 
@@ -114,11 +130,26 @@ static uint64_t count_of(const struct view *view, const uint8_t *cpu)
 	return count < view->slots ? count : view->slots;
 }
 
+/* Behind the count and the newest row. */
+static bool has_spilled(const uint8_t *cpu)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)(cpu + 16), __ATOMIC_ACQUIRE);
+}
+
 static uint8_t *slot_of(const struct view *view, uint8_t *cpu, uint64_t row, uint32_t slot_size)
 {
 	uint32_t slot = ((const uint32_t *)(const void *)(cpu + HEADER))[row];
 
 	return cpu + HEADER + 4 * (size_t)view->slots + (size_t)(slot & (view->slots - 1)) * slot_size;
+}
+
+/* Slots lie in no order; the caches are asked for them some rows before. */
+static void ask_ahead(const struct view *view, uint8_t *cpu, uint64_t row, uint64_t count, uint32_t slot_size)
+{
+	const uint8_t *slot = row + AHEAD < count ? slot_of(view, cpu, row + AHEAD, slot_size) : cpu;
+
+	__builtin_prefetch(slot);
+	__builtin_prefetch(slot + 64);
 }
 
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
@@ -134,10 +165,22 @@ int amon_own_read(const struct amon_export_table *table, struct amon_map *map, u
 		for (uint64_t row = 0; row < count && !error; row++) {
 			const uint8_t *slot = slot_of(&view, cpu, row, table->slot_size);
 
+			ask_ahead(&view, cpu, row, count, table->slot_size);
 			error = visit(slot + 8, slot + 8 + table->key_size, data);
 		}
 	}
 	return error;
+}
+
+int amon_own_spilled(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
+{
+	struct view view = { NULL, 0, 0, 0 };
+	int error = open_view(table, map, clone, &view);
+	bool spilled = false;
+
+	for (uint32_t i = 0; i < view.cpus && !error; i++)
+		spilled |= has_spilled(view.memory + (size_t)i * view.stride);
+	return error ? error : spilled;
 }
 
 int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
@@ -149,8 +192,11 @@ int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, 
 		uint8_t *cpu = view.memory + (size_t)i * view.stride;
 		uint64_t count = count_of(&view, cpu);
 
-		for (uint64_t row = 0; row < count; row++)
+		for (uint64_t row = 0; row < count; row++) {
+			ask_ahead(&view, cpu, row, count, table->slot_size);
 			memset(slot_of(&view, cpu, row, table->slot_size), 0, table->slot_size);
+		}
+		memset(cpu + sizeof(uint64_t), 0, HEADER - sizeof(uint64_t));
 		__atomic_store_n((uint64_t *)(void *)cpu, 0, __ATOMIC_RELEASE);
 	}
 	return error;

@@ -9,10 +9,17 @@
  * each, and emptied at a cost of as many as there are.
  */
 
-/** What the rows of one CPU and clone may take, all CPUs and clones together, before each gets a share of its size. */
+/** What the rows of all CPUs and clones may take together, before each gets a share of the table's size. */
 #define AMON_OWN_BYTES (16u << 20)
 /** The share is this many rows at least, unless they alone would take as much. */
 #define AMON_OWN_ROWS 4096u
+/**
+ * Of a table that is said to have more rows than usual, each CPU gets twice its even share, as long as all take no more
+ * than this together, and those of one CPU no more than that: to spill costs many times what a row of its own does.
+ */
+#define AMON_OWN_USUAL     65536u
+#define AMON_OWN_MANY      (512u << 20)
+#define AMON_OWN_CPU_BYTES (128u << 20)
 
 /** How large a table's map is made. */
 struct amon_own_shape {
@@ -33,7 +40,9 @@ struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, ui
 /** Calls `visit` for every row of every CPU. 0, -errno, or what `visit` returned. */
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
                   int (*visit)(const void *key, const void *record, void *data), void *data);
-/** Empties it; no program may write there. 0 or -errno. */
+/** 1 where some rows found no place there since it was emptied last, 0 where all did, or -errno. */
+int amon_own_spilled(const struct amon_export_table *table, struct amon_map *map, unsigned int clone);
+/** Empties it, also of the note that rows spilled; no program may write there. 0 or -errno. */
 int amon_own_reset(const struct amon_export_table *table, struct amon_map *map, unsigned int clone);
 
 #endif

@@ -341,13 +341,26 @@ static int reset_own(const struct reading *reading, const struct amon_export_tab
 	               : error;
 }
 
+/* An empty hash is as long to walk as a full one, and most tables never spill. */
+static int rows_spilled(const struct reading *reading, const struct amon_export_table *table)
+{
+	unsigned int clone;
+	struct amon_map *map = open_own(reading, table, &clone);
+	int spilled = map ? amon_own_spilled(table, map, clone) : -EINVAL;
+
+	return spilled < 0 && map
+	               ? amon_fail(reading->failure, spilled, "cannot read map %s: %s", table->map, strerror(-spilled))
+	               : spilled;
+}
+
 static int read_rows(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
 {
 	int error = read_own(reading, table, data);
 
 	if (!error)
+		error = rows_spilled(reading, table);
+	if (error > 0)
 		error = read_map(reading, rows_map(table), visit_row, data);
-
 	if (!error && table->other_map)
 		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, data);
 	return error;
@@ -566,9 +579,12 @@ static int reset_table(const struct reading *reading, const struct amon_export_t
 		return empty_ring(reading, table);
 	if (table->user)
 		return reset_user(reading, table->map, table->user);
-	error = reset_own(reading, table);
-	if (!error)
+	error = rows_spilled(reading, table);
+	if (error > 0)
 		error = reset_map(reading, rows_map(table));
+	/* last, for a reader that dies in between: what it leaves says that there are still rows that spilled */
+	if (!error)
+		error = reset_own(reading, table);
 	if (!error && table->other_map)
 		error = reset_map(reading, record_map(table->other_map, table->record_size));
 	return error;

@@ -592,14 +592,15 @@ const volatile __u64 amon_seed[8] = {
 };
 
 /*
- * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
- * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, whether some found no place there, a
+ * list of the slots in use, and the slots, of which there are mask + 1. Each begins with a word that is 1 where it is in
+ * use, and its key.
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
 };
 struct own_rows {
-	__u64 count, newest, unused[6];
+	__u64 count, newest, spilled, unused[5];
 };
 
 /*
@@ -650,8 +651,10 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 		if (same_words(slot + 1, key, words))
 			return slot;
 	}
-	if (i == 32 || rows->count >= shape->limit)
+	if (i == 32 || rows->count >= shape->limit) {
+		rows->spilled = 1;
 		return 0;
+	}
 	list[rows->count & mask] = at & mask;
 	__builtin_memcpy(slot + 1, key, 8 * words);
 	slot[0] = 1;

@@ -27,7 +27,7 @@ enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
 #define SLOTS 16
 
 struct own_cpu {
-	uint64_t count, unused[7];
+	uint64_t count, newest, spilled, unused[5];
 	uint32_t list[SLOTS];
 	struct own_slot {
 		uint64_t used;
@@ -273,6 +273,7 @@ static int teardown(void **state)
 /* `count` rows in buckets of the given sizes; row n has n packets on each CPU and n as its address. */
 static void fill_rows(const uint32_t sizes[BUCKETS])
 {
+	kernel.own[0].spilled = 1;
 	for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
 		for (uint32_t i = 0; i < sizes[bucket]; i++) {
 			struct entry *entry = &kernel.entries[kernel.count++];
@@ -436,6 +437,7 @@ static void test_own_rows(void **state)
 	own_row(2, 0, 7, 5);
 	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
 	kernel.entries[0].values[1].packets = 100;
+	kernel.own[1].spilled = 1;
 	kernel.count = 1;
 	for (int i = 1; i <= BUCKETS; i++)
 		kernel.bucket_starts[i] = 1;
@@ -447,6 +449,32 @@ static void test_own_rows(void **state)
 	amon_collected_free(collected);
 }
 
+/* Row n has the bits of n in bytes of its address, more of them than rows are sorted by before any two are compared. */
+static void test_order(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct amon_export_table *table = fixture->exports->sections[0].tables;
+	struct amon_collected *collected = amon_collected_new(fixture->exports);
+	struct amon_collected_table *rows = collected->sections[0].tables;
+	const struct sample_flow *flows;
+
+	/* each number twice, in an order that is not theirs: 2,741 and 4,096 have no common divisor */
+	for (uint32_t i = 0; i < 2 * 4096; i++) {
+		struct sample_flow flow = { .packets = i * 2741 % 4096 };
+		struct sample_key key = { .version = 6 };
+
+		for (uint32_t bit = 0; bit < 12; bit++)
+			key.src[bit] = flow.packets >> (11 - bit) & 1;
+		assert_int_equal(amon_collected_add(table, rows, &key, &flow), 0);
+	}
+	assert_int_equal(amon_collected_sort(table, rows), 0);
+	assert_int_equal(rows->row_count, 4096);
+	flows = (const struct sample_flow *)(const void *)rows->records;
+	for (uint32_t i = 0; i < 4096; i++)
+		assert_int_equal(flows[i].packets, 2 * i);
+	amon_collected_free(collected);
+}
+
 /* To the last byte, so that the next window's first packet finds an empty slot. */
 static void test_reset_own_rows(void **state)
 {
@@ -454,8 +482,10 @@ static void test_reset_own_rows(void **state)
 
 	own_row(1, 4, 9, 3);
 	own_row(1, 5, 10, 3);
+	kernel.own[1].spilled = 1;
 	assert_int_equal(reset(*state), 0);
 	assert_int_equal(kernel.own[1].count, 0);
+	assert_int_equal(kernel.own[1].spilled, 0);
 	assert_memory_equal(&kernel.own[1].slots[4], &zero, sizeof(zero));
 	assert_memory_equal(&kernel.own[1].slots[5], &zero, sizeof(zero));
 }
@@ -483,6 +513,17 @@ static void test_shapes(void **state)
 	/* and never less than 4,096 */
 	shape = amon_own_shape(&table, 512, false);
 	assert_int_equal(shape.limit, 4096);
+	/* 2 CPUs × 2 clones × 128 bytes × 2^20 rows are 512 MiB: each CPU has all */
+	table.size = 1 << 20;
+	shape = amon_own_shape(&table, 2, false);
+	assert_int_equal(shape.limit, 1 << 20);
+	/* twice an even share */
+	shape = amon_own_shape(&table, 64, false);
+	assert_int_equal(shape.limit, 1 << 15);
+	/* one CPU has 128 MiB at most */
+	table.size = 1 << 22;
+	shape = amon_own_shape(&table, 1, false);
+	assert_int_equal(shape.limit, 1 << 20);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -493,7 +534,8 @@ int main(void)
 		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
 		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
 		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
-		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_shapes),
+		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_order),
+		TEST(test_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
