@@ -59,6 +59,8 @@ static int link_root_as(const char *interface, int ifindex, int root, enum amon_
 
 static int cannot_pin(const struct amon_chain *chain, int error, struct amon_failure *failure)
 {
+	if (error == -EPERM)
+		return amon_kernel_denied(failure);
 	return amon_fail(failure, error, "%s cannot be written: %s", chain->directory, strerror(-error));
 }
 
@@ -92,7 +94,7 @@ static int find_link(uint32_t root)
 		    info.prog_id == root)
 			return amon_take_fd(&link);
 	}
-	return -ENOENT;
+	return errno == EPERM ? -EPERM : -ENOENT;
 }
 
 /* Detached by force, whoever else still has it pinned. */

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -47,18 +48,54 @@ static bool has_capability(unsigned int capability)
 	return data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
+/* What amon needs; CAP_SYS_ADMIN stands for those that were part of it. */
+static const struct {
+	unsigned int capability;
+	bool of_admin;
+	const char *name;
+} needed[] = {
+	{ CAP_BPF, true, "CAP_BPF" },
+	{ CAP_NET_ADMIN, false, "CAP_NET_ADMIN" },
+	/* without it the verifier trusts no arithmetic with pointers, and refuses nearly all parsers */
+	{ CAP_PERFMON, true, "CAP_PERFMON" },
+};
+#define NEEDED (sizeof(needed) / sizeof(needed[0]))
+
+static bool is_missing(size_t i)
+{
+	return !has_capability(needed[i].capability) && !(needed[i].of_admin && has_capability(CAP_SYS_ADMIN));
+}
+
+/* "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"; empty where none is missing. */
+static void list_missing(char text[static 64])
+{
+	size_t left = 0;
+
+	*text = '\0';
+	for (size_t i = 0; i < NEEDED; i++)
+		left += is_missing(i);
+	for (size_t i = 0; i < NEEDED; i++)
+		if (is_missing(i))
+			sprintf(text + strlen(text), "%s%s", needed[i].name, --left > 1 ? ", " : left ? " and " : "");
+}
+
 int amon_kernel_denied(struct amon_failure *failure)
 {
-	bool bpf = has_capability(CAP_BPF) || has_capability(CAP_SYS_ADMIN);
-	bool network = has_capability(CAP_NET_ADMIN);
+	char missing[64];
 
-	if (bpf && network)
+	list_missing(missing);
+	if (*missing)
+		return amon_fail(
+		        failure, -EPERM,
+		        "not permitted: %s missing; run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
+		        missing);
+	if (!has_capability(CAP_SYS_ADMIN))
 		return amon_fail(failure, -EPERM,
-		                 "the kernel refuses BPF to this process, though it has CAP_BPF and CAP_NET_ADMIN: a "
-		                 "container or the kernel's lockdown forbids it");
+		                 "the kernel refuses this to the process, which has CAP_BPF, CAP_NET_ADMIN and "
+		                 "CAP_PERFMON: XDP needs CAP_SYS_ADMIN, too, to find what hangs on an interface");
 	return amon_fail(failure, -EPERM,
-	                 "not permitted: %s%s%s missing; run as root, or with CAP_BPF and CAP_NET_ADMIN",
-	                 bpf ? "" : "CAP_BPF", bpf || network ? "" : " and ", network ? "" : "CAP_NET_ADMIN");
+	                 "the kernel refuses BPF to this process, though it has all capabilities that amon needs: a "
+	                 "container or the kernel's lockdown forbids it");
 }
 
 static int refused(struct amon_failure *failure, int error)
@@ -80,7 +117,9 @@ int amon_kernel_check(struct amon_failure *failure)
 	if (map < 0)
 		return refused(failure, map);
 	AMON_CLOSES int program = bpf_prog_load(BPF_PROG_TYPE_XDP, "amon_check", "Dual BSD/GPL", pass, 2, NULL);
-	return program < 0 ? refused(failure, program) : 0;
+	if (program < 0)
+		return refused(failure, program);
+	return has_capability(CAP_PERFMON) || has_capability(CAP_SYS_ADMIN) ? 0 : amon_kernel_denied(failure);
 }
 
 static const char *const lacking[AMON_ABILITY_COUNT] = {

@@ -933,12 +933,16 @@ def without_privilege():
 def without_one_capability():
     need(BPF, "BPF")
     write("p.amon", PROBE), capture("basic")
-    for missing, kept in (("CAP_NET_ADMIN", "bpf"), ("CAP_BPF", "net_admin")):
+    for missing, kept in (("CAP_NET_ADMIN", "bpf,+perfmon"), ("CAP_BPF", "net_admin,+perfmon"), ("CAP_PERFMON", "bpf,+net_admin")):
         prefix = ["setpriv", "--inh-caps=-all", f"--bounding-set=-all,+{kept}"]
-        result = amonc("replay", "p.amon", "basic.pcap", prefix=prefix)
-        if result.status:
-            wants(result, REFUSED, f"not permitted: {missing} missing")
+        wants(amonc("replay", "p.amon", "basic.pcap", prefix=prefix), REFUSED, f"not permitted: {missing} missing")
         wants(amonc("run", "p.amon", "-i", "lo", "--count", "1", prefix=prefix), REFUSED, missing)
+    prefix = ["setpriv", "--inh-caps=-all", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
+    wants(amonc("replay", "p.amon", "basic.pcap", prefix=prefix), DONE)
+    with network() as name:
+        run = ["run", "-i", "a0", "--count", "1", "--interval", "100ms", "-e"]
+        wants(amonc(*run, "ingress tc { " + COUNT + " }", prefix=inside(name) + prefix), DONE)
+        wants(amonc(*run, "ingress xdp { " + COUNT + " }", prefix=inside(name) + prefix), REFUSED, "XDP needs CAP_SYS_ADMIN")
 
 
 BPF_CALL = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)

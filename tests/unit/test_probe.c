@@ -723,7 +723,8 @@ static int load_without_privilege(void)
 
 	drop_capabilities();
 	spec_of(&probe.spec, ingress, NULL);
-	if (amon_kernel_check(&probe.failure) != -EPERM || !strstr(probe.failure.message, "CAP_BPF and CAP_NET_ADMIN"))
+	if (amon_kernel_check(&probe.failure) != -EPERM ||
+	    !strstr(probe.failure.message, "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON missing"))
 		return 1;
 	if (load(&probe, &(struct amon_load_options){ 0 }) != -EPERM || !strstr(probe.failure.message, "CAP_BPF"))
 		return 2;
