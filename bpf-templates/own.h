@@ -13,15 +13,19 @@ struct own_rows {
 	__u64 count, newest, unused[6];
 };
 
-/* Multiplication carries upwards only, so the halves change places behind each. */
+/* Multiplication carries upwards only, so the halves change places behind it. */
+static __always_inline __u64 hash_word(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash >> 32 | hash << 32;
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = amon_seed;
 
-	for (__u32 i = 0; i < count; i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-		hash = hash >> 32 | hash << 32;
-	}
+	/*@words hash = hash_word(hash, words[#]);*/
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -29,8 +33,7 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
+	/*@words difference |= a[#] ^ b[#];*/
 	return !difference;
 }
 

@@ -92,6 +92,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -108,9 +109,10 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -130,18 +132,24 @@ static __always_inline bool is_super(const struct cursor *c)
 }
 
 /*
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
 
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
 		return h;
+	}
 	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -383,7 +391,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-			h = header(c, c->at, &copy, sizeof(*h));
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;
@@ -450,7 +458,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;
@@ -599,15 +607,20 @@ struct own_rows {
 	__u64 count, newest, unused[6];
 };
 
-/* Multiplication carries upwards only, so the halves change places behind each. */
+/* Multiplication carries upwards only, so the halves change places behind it. */
+static __always_inline __u64 hash_word(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash >> 32 | hash << 32;
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = amon_seed;
 
-	for (__u32 i = 0; i < count; i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-		hash = hash >> 32 | hash << 32;
-	}
+	if (count > 0)
+		hash = hash_word(hash, words[0]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -615,8 +628,8 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
+	if (count > 0)
+		difference |= a[0] ^ b[0];
 	return !difference;
 }
 
