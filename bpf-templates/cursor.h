@@ -5,6 +5,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -22,18 +23,24 @@ struct cursor {
 /*@start*/
 /*@access*/
 /*
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
 
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
 		return h;
+	}
 	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
 /*@if APART*/

@@ -29,7 +29,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-			h = header(c, c->at, &copy, sizeof(*h));
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;

@@ -11,7 +11,7 @@ static __always_inline __u32 icmp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return ICMP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return ICMP_TRUNCATED;
 	/*@layer ICMP*/

@@ -16,7 +16,7 @@ static __always_inline __u32 icmpv6_echo(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return ICMPV6_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return ICMPV6_TRUNCATED;
 	/*@layer ICMPV6_ECHO*/
@@ -32,7 +32,7 @@ static __always_inline __u32 icmpv6(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return ICMPV6_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return ICMPV6_TRUNCATED;
 	/*@layer ICMPV6*/

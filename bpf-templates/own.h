@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
-const volatile __u64 amon_seed[8] = {
+const volatile __u64 amon_seed[9] = {
 	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
 	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+	0x2545f4914f6cdd1d,
 };
 
 /*
@@ -22,15 +23,17 @@ struct own_rows {
  * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
  * which differ in them alone collide under many seeds, or all.
  */
+static __always_inline __u64 hash_word(__u64 word, __u64 seed)
+{
+	return (__u64)((__u32)word + (__u32)seed) * ((__u32)(word >> 32) + (__u32)(seed >> 32));
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = 0;
 
-	for (__u32 i = 0; i < count; i++) {
-		__u64 seed = amon_seed[i];
-
-		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
-	}
+	/*@words hash += hash_word(words[#], amon_seed[#]);*/
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -38,8 +41,7 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
+	/*@words difference |= a[#] ^ b[#];*/
 	return !difference;
 }
 

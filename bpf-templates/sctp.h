@@ -11,7 +11,7 @@ static __always_inline __u32 sctp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return SCTP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return SCTP_TRUNCATED;
 	/*@layer SCTP*/

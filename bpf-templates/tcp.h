@@ -13,7 +13,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;

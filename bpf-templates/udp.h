@@ -10,7 +10,7 @@ static __always_inline __u32 udp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return UDP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return UDP_TRUNCATED;
 	/*@layer UDP*/

@@ -229,10 +229,11 @@ static void write_start(FILE *out, bool xdp, bool both)
 	        xdp ? "xdp_md" : "__sk_buff", name);
 	fprintf(out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
 	fprintf(out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
-	fprintf(out, "\t\t.wire = amon_replay ? amon_frame.length : %s,\n", xdp ? "p->frame_len" : "skb->len");
+	fprintf(out, "\t\t.wire = %s,\n", xdp ? "p->frame_len" : "amon_replay ? amon_frame.length : skb->len");
+	fprintf(out, "\t\t.kept = amon_replay ? amon_frame.captured : ~0U,\n");
 	if (both)
 		fprintf(out, "\t\t.xdp = %d,\n", xdp);
-	fprintf(out, "\t};\n\n\tc.captured = amon_replay ? amon_frame.captured : c.wire;\n\treturn c;\n}\n\n");
+	fprintf(out, "\t};\n\n\tc.captured = c.wire < c.kept ? c.wire : c.kept;\n\treturn c;\n}\n\n");
 }
 
 static void expand_start(const struct emitter *e, FILE *out)
@@ -274,6 +275,26 @@ static void expand_apart(const struct emitter *e, FILE *out, const char *functio
 	fprintf(out, "\treturn %s_%s(c->ctx, c->p);\n}\n\n", function, skb ? "skb" : "xdp");
 }
 
+/* The statement for each word that some table's key in rows of CPUs' own has; `#` stands for its number. */
+static void expand_words(const struct emitter *e, FILE *out, const char *statement, const char *indent)
+{
+	uint32_t size = 0;
+
+	for (uint32_t i = 0; i < e->plan->section_count; i++)
+		for (uint32_t t = 0; t < e->plan->sections[i].table_count; t++)
+			if (e->plan->sections[i].tables[t].spill_map && e->plan->sections[i].tables[t].key_size > size)
+				size = e->plan->sections[i].tables[t].key_size;
+	for (uint32_t word = 0; word < size / 8; word++) {
+		fprintf(out, "%sif (count > %u)\n%s\t", indent, word, indent);
+		for (const char *c = statement; *c; c++)
+			if (*c == '#')
+				fprintf(out, "%u", word);
+			else
+				fputc(*c, out);
+		fputc('\n', out);
+	}
+}
+
 static void template_expand(void *data, FILE *out, const char *directive, const char *arguments, const char *indent)
 {
 	struct emitter *e = data;
@@ -305,6 +326,8 @@ static void template_expand(void *data, FILE *out, const char *directive, const 
 		expand_apart(e, out, words);
 	} else if (!strcmp(directive, "pieces")) {
 		expand_pieces(e, out, indent);
+	} else if (!strcmp(directive, "words")) {
+		expand_words(e, out, arguments, indent);
 	}
 }
 
