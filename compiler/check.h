@@ -236,6 +236,9 @@ struct amon_check_options {
 	uint32_t define_count;
 };
 
+/** True where they have the same value in every packet, as far as their form tells. */
+bool amon_same_value(const struct amon_value *a, const struct amon_value *b);
+
 /** A key of a table asks another for its row, which must be found before. */
 bool amon_keys_ask(const struct amon_table *table, const struct amon_table *other);
 

@@ -88,29 +88,6 @@ bool check_is_remembered_address(struct check *check, const struct amon_value *v
 
 /* --- previous packets */
 
-static bool same_type(struct amon_type a, struct amon_type b)
-{
-	return a.base == b.base && a.prefix == b.prefix && a.prefix6 == b.prefix6;
-}
-
-static bool same_address(const struct amon_address *a, const struct amon_address *b)
-{
-	return a->family == b->family && a->prefix == b->prefix && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-/* They always have the same value. */
-static bool same_value(const struct amon_value *a, const struct amon_value *b)
-{
-	if (!a || !b)
-		return a == b;
-	return a->kind == b->kind && a->op == b->op && same_type(a->type, b->type) && a->integer == b->integer &&
-	       same_address(&a->address, &b->address) && a->field == b->field && a->payload == b->payload &&
-	       a->offset == b->offset && a->width == b->width && a->is_signed == b->is_signed &&
-	       a->layers == b->layers && a->range_count == b->range_count && a->ranges == b->ranges &&
-	       a->column == b->column && a->table == b->table && a->asked == b->asked && same_value(a->left, b->left) &&
-	       same_value(a->middle, b->middle) && same_value(a->right, b->right);
-}
-
 /* The same packets come to both. The `where` of a metric is known before its argument, of a state behind it. */
 static bool same_place(const struct amon_column *a, const struct amon_column *b)
 {
@@ -118,7 +95,7 @@ static bool same_place(const struct amon_column *a, const struct amon_column *b)
 
 	if (a == b)
 		return true;
-	return (!a || a->where_known) && (!b || b->where_known) && same_value(x, y);
+	return (!a || a->where_known) && (!b || b->where_known) && amon_same_value(x, y);
 }
 
 static const char *item_name(struct check *check, const struct amon_value *value)
@@ -154,7 +131,7 @@ static struct amon_column *previous_item(const struct place *place, struct amon_
 	struct amon_column *item;
 
 	for (item = items->first; item; item = item->next)
-		if (item->aggregation == &amon_aggregation_previous && same_value(item->argument, argument) &&
+		if (item->aggregation == &amon_aggregation_previous && amon_same_value(item->argument, argument) &&
 		    same_place(item->narrowed, place->narrowed))
 			return item;
 	item = item_new(place->check, place->home, item_name(place->check, argument), span);

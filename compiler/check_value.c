@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "check_internal.h"
 
 /* The fewest bits that hold a number, 1 at least; 0 for negative ones. */
@@ -117,4 +119,42 @@ bool check_is_address(enum amon_base base)
 struct amon_type check_number_type(enum amon_base base, struct amon_dimension dimension, unsigned int bits)
 {
 	return (struct amon_type){ .base = base, .dimension = dimension, .bits = bits > 63 ? 0 : (uint8_t)bits };
+}
+
+/* --- comparing */
+
+static bool same_type(struct amon_type a, struct amon_type b)
+{
+	return a.base == b.base && a.prefix == b.prefix && a.prefix6 == b.prefix6;
+}
+
+static bool same_address(const struct amon_address *a, const struct amon_address *b)
+{
+	return a->family == b->family && a->prefix == b->prefix && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+static bool same_ranges(const struct amon_value *a, const struct amon_value *b)
+{
+	if (a->range_count != b->range_count)
+		return false;
+	for (uint32_t i = 0; i < a->range_count; i++) {
+		const struct amon_range *x = &a->ranges[i], *y = &b->ranges[i];
+
+		if (x->low != y->low || x->high != y->high || x->is_range != y->is_range ||
+		    !same_address(&x->address, &y->address) || !same_address(&x->address_high, &y->address_high))
+			return false;
+	}
+	return true;
+}
+
+bool amon_same_value(const struct amon_value *a, const struct amon_value *b)
+{
+	if (!a || !b || a == b)
+		return a == b;
+	return a->kind == b->kind && a->op == b->op && same_type(a->type, b->type) && a->integer == b->integer &&
+	       same_address(&a->address, &b->address) && a->field == b->field && a->payload == b->payload &&
+	       a->offset == b->offset && a->width == b->width && a->is_signed == b->is_signed &&
+	       a->layers == b->layers && same_ranges(a, b) && a->column == b->column && a->table == b->table &&
+	       a->asked == b->asked && amon_same_value(a->left, b->left) && amon_same_value(a->middle, b->middle) &&
+	       amon_same_value(a->right, b->right);
 }

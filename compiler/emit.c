@@ -118,6 +118,24 @@ static void write_packet(struct emitter *e)
 	fprintf(e->out, "};\n\n");
 }
 
+static void write_clock(struct emitter *e, const char *member, const char *clock)
+{
+	fprintf(e->out,
+	        "/* The clock is read by the first who needs it, and once. */\n"
+	        "static __always_inline void read_%s(const volatile struct packet *packet)\n{\n"
+	        "\tstruct packet *p = (struct packet *)packet;\n\n"
+	        "\tif (!p->%s)\n\t\tp->%s = amon_replay == 1 ? amon_frame.time : %s();\n}\n\n",
+	        member, member, member, clock);
+}
+
+static void write_clocks(struct emitter *e)
+{
+	if (e->plan->exact)
+		write_clock(e, "time", "bpf_ktime_get_ns");
+	if (e->plan->coarse)
+		write_clock(e, e->plan->exact ? "coarse_time" : "time", "bpf_ktime_get_coarse_ns");
+}
+
 static void find_uses(struct emitter *e, const char *body)
 {
 	for (int use = 0; use < USE_COUNT; use++)
@@ -143,6 +161,7 @@ static void write_body(struct emitter *e)
 	e->out = out;
 	emit_template(e, "counter.h");
 	write_packet(e);
+	write_clocks(e);
 	if (e->plan->scratch)
 		emit_map(e->out, "amon_packet", "PERCPU_ARRAY", "__u32", "struct packet", 1);
 	if (e->plan->parses)

@@ -79,7 +79,10 @@ bool emit_at_tc(const struct amon_plan *plan);
 uint32_t emit_count_causes(const struct amon_plan *plan);
 
 /* emit_metric.c: what one packet changes of a record */
-void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric);
+
+/** Metrics that all have the same `where`, which is asked once. */
+void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *const *metrics,
+                  uint32_t count);
 /** An assignment, or a copy of an address of so many bytes. */
 void emit_copy(struct amon_writer *w, const char *to, uint32_t size, struct amon_c text);
 

@@ -404,7 +404,7 @@ static void write_state_items(struct amon_writer *w, const struct scope *s, cons
 		else if (item->column->aggregation == &amon_aggregation_fold)
 			write_fold(w, s, item, "state->");
 		else
-			emit_metric(w, &of_state, item);
+			emit_metrics(w, &of_state, &item, 1);
 	}
 	if (memory->seen)
 		amon_write(w, "state->seen = %s;\n", memory->ends ? "b->window" : "1");

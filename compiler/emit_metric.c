@@ -152,19 +152,18 @@ static void write_update(struct amon_writer *w, const struct scope *s, const str
 	}
 }
 
-/* A metric: its `where` lets the packet through, and its argument has a value. */
-void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric)
+/* What a metric makes of a packet that its `where` lets through, where its argument has a value. */
+static void write_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                         struct amon_c when)
 {
 	const struct amon_column *column = metric->column;
-	struct amon_c when = { NULL, 100 };
 	struct amon_c_value value = { { NULL, 100 }, { NULL, 100 } };
 	struct lines body, update;
 	struct amon_writer inner, innermost;
 
-	emit_comment(w->arena, w->out, w->indent, "", column->span);
-	if (column->where)
-		when = amon_c_condition(w, column->where);
 	inner = emit_open_lines(w, &body);
+	if (metric->clock)
+		amon_write(&inner, "read_%s(p);\n", w->time);
 	amon_c_learn(&inner, column->where);
 	if (column->argument)
 		value = amon_c_value(&inner, column->argument);
@@ -177,6 +176,31 @@ void emit_metric(struct amon_writer *w, const struct scope *s, const struct amon
 	} else {
 		when = amon_c_and(w, when, value.when);
 		write_update(&inner, s, metric, value.value);
+	}
+	emit_close_lines(w, &inner, when, &body);
+}
+
+void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *const *metrics,
+                  uint32_t count)
+{
+	const struct amon_column *first = metrics[0]->column;
+	struct amon_c when = { NULL, 100 };
+	struct amon_writer inner;
+	struct lines body;
+
+	emit_comment(w->arena, w->out, w->indent, "", first->span);
+	if (first->where)
+		when = amon_c_condition(w, first->where);
+	if (count == 1) {
+		write_metric(w, s, metrics[0], when);
+		return;
+	}
+	inner = emit_open_lines(w, &body);
+	amon_c_learn(&inner, first->where);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i)
+			emit_comment(w->arena, inner.out, inner.indent, "", metrics[i]->column->span);
+		write_metric(&inner, s, metrics[i], (struct amon_c){ NULL, 100 });
 	}
 	emit_close_lines(w, &inner, when, &body);
 }

@@ -53,19 +53,14 @@ static void write_section_calls(struct emitter *e, enum amon_hook_kind hook, boo
 /* What the hook knows of a packet. */
 static void write_hook_members(struct emitter *e, enum amon_hook_kind hook)
 {
-	static const char coarse[] = "amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns()";
-
 	for (uint32_t i = 0; i < e->plan->member_count; i++) {
 		const struct amon_field *field = e->plan->members[i].field;
 		const char *text = hook == AMON_HOOK_XDP ? field->xdp : field->tc;
 
-		if (field->source != AMON_FIELD_HOOK || !strcmp(field->member, "frame_len"))
+		if (field->source != AMON_FIELD_HOOK || !strcmp(field->member, "frame_len") ||
+		    !strcmp(field->member, "time"))
 			continue;
-		if (!strcmp(field->member, "time") && e->plan->exact && e->plan->coarse)
-			fprintf(e->out, "\tp->coarse_time = %s;\n", coarse);
-		if (!strcmp(field->member, "time"))
-			text = e->plan->exact ? "amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns()" : coarse;
-		else if (!strcmp(field->member, "hook_direction"))
+		if (!strcmp(field->member, "hook_direction"))
 			text = hook == AMON_HOOK_TC_EGRESS ? "1" : "0";
 		else if (!strcmp(field->member, "segments"))
 			text = "1";

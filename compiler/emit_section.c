@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emit_internal.h"
 
+#include <string.h>
+
 /* Functions that are verified apart hold so many metrics at most: jumps in eBPF have 16 bits. */
 #define METRICS_A_FUNCTION 64
 
@@ -82,19 +84,37 @@ static uint32_t count_kind(const struct amon_plan_record *record, bool once, boo
 	return count;
 }
 
+/* Those of [from, to) that have the `where` of the first: a condition that stands again is not asked again. */
+static void write_alike(struct amon_writer *w, const struct scope *s, const struct amon_plan_record *record,
+                        uint32_t from, uint32_t to, bool once, bool *written)
+{
+	const struct amon_plan_metric *alike[METRICS_A_FUNCTION];
+	const struct amon_value *where = record->metrics[from].column->where;
+	uint32_t count = 0;
+
+	for (uint32_t i = from; i < to && count < METRICS_A_FUNCTION && (i == from || where); i++)
+		if (!written[i] && is_written(&record->metrics[i], once, s->section->weighted) &&
+		    amon_same_value(where, record->metrics[i].column->where)) {
+			alike[count++] = &record->metrics[i];
+			written[i] = true;
+		}
+	emit_metrics(w, s, alike, count);
+}
+
 /* Metrics from `from` on, until `most` are written; where the section runs at TC, those that see a super-packet once or
  * the others. */
 static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_record *record,
                               uint32_t from, uint32_t most, bool once)
 {
-	uint32_t i = from;
+	bool *written = amon_new_array(w->arena, bool, record->metric_count + 1);
+	uint32_t to = from;
 
-	for (; i < record->metric_count && most; i++)
-		if (is_written(&record->metrics[i], once, s->section->weighted)) {
-			emit_metric(w, s, &record->metrics[i]);
-			most--;
-		}
-	return i;
+	for (; to < record->metric_count && most; to++)
+		most -= is_written(&record->metrics[to], once, s->section->weighted);
+	for (uint32_t i = from; i < to; i++)
+		if (!written[i] && is_written(&record->metrics[i], once, s->section->weighted))
+			write_alike(w, s, record, i, to, once, written);
+	return to;
 }
 
 /* Metrics beyond what one function holds go to functions of their own, written before it. Returns how many there are.
@@ -135,7 +155,8 @@ static void call_overflow_functions(struct amon_writer *w, const char *function,
 		amon_write(w, "%s_%u(p, %s%s);\n", function, i, pointer, before_argument(reads));
 }
 
-static void write_where(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_value *where)
+static void write_where_alone(struct amon_writer *w, const struct amon_plan_section *section,
+                              const struct amon_value *where)
 {
 	struct amon_c condition;
 
@@ -148,6 +169,17 @@ static void write_where(struct amon_writer *w, const struct amon_plan_section *s
 	write_leave(w, section);
 	w->indent--;
 	amon_c_learn(w, where);
+}
+
+/* A block's `where`, and the clock for those whom it lets through, or for itself. */
+static void write_where(struct amon_writer *w, const struct amon_plan_section *section, const struct amon_value *where,
+                        enum amon_clock clock)
+{
+	if (clock == AMON_CLOCK_AHEAD)
+		amon_write(w, "read_%s(p);\n", w->time);
+	write_where_alone(w, section, where);
+	if (clock == AMON_CLOCK_BEHIND)
+		amon_write(w, "read_%s(p);\n", w->time);
 }
 
 static void write_ledger(struct amon_writer *w, const struct amon_plan_section *section, const char *member)
@@ -228,7 +260,7 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	amon_write(&w, "struct %s *event;\n\n", table->key_tag);
 	write_null_checks(&w, section, "m", table->reads);
 	learn_section(&w, section->section);
-	write_where(&w, section, table->table->where);
+	write_where(&w, section, table->table->where, table->clock);
 	write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
 	emit_mark(e->out, table->table->span);
 	amon_write(&w, "event = bpf_ringbuf_reserve(&%s, sizeof(*event), 0);\n", table->map);
@@ -348,6 +380,8 @@ static void write_life(struct amon_writer *w, const struct amon_plan_section *se
 	const struct amon_expire *expire = &table->table->expire;
 
 	emit_comment(w->arena, w->out, w->indent, "", expire->span);
+	if (strcmp(w->time, section->tick) != 0 || !(section->clock || table->clock))
+		amon_write(w, "read_%s(p);\n", section->tick);
 	amon_write(w, "life = %s, p->%s, %lluULL, %lluULL);\n", life_call(w, table, "live"), section->tick,
 	           (unsigned long long)expire->idle, (unsigned long long)expire->active);
 	amon_write(w, "key.life = life ? life->number : 0;\n");
@@ -464,10 +498,10 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 
 /* A table's own `where` reads what is remembered of the row that there may be. */
 static void write_table_where(struct amon_writer *w, const struct amon_plan_section *section,
-                              const struct amon_table *table)
+                              const struct amon_plan_table *table)
 {
-	w->asking = table;
-	write_where(w, section, table->where);
+	w->asking = table->table;
+	write_where(w, section, table->table->where, table->clock);
 	w->asking = NULL;
 }
 
@@ -487,13 +521,15 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	write_table_variables(&w, table, once);
 	write_null_checks(&w, section, "m", table->reads);
 	learn_section(&w, section->section);
-	write_table_where(&w, section, table->table);
+	write_table_where(&w, section, table);
 	emit_mark(e->out, table->table->span);
 	if (!once)
 		write_ledger(&w, section, table->counters[AMON_LEDGER_SELECTED]);
 	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
 	write_key(&w, section, table, once);
 	emit_mark(e->out, table->table->span);
+	if (table->clock == AMON_CLOCK_ROW)
+		amon_write(&w, "read_%s(p);\n", w.time);
 	if (once && table->expire)
 		amon_write(&w, "key.life = %s);\n", life_call(&w, table, "life_number"));
 	else if (table->expire)
@@ -650,7 +686,7 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 		write_section_ledger(&w, e, section);
 	if (look.looks && section->where_looks)
 		write_looks(&w, section, look.steps);
-	write_where(&w, section, section->section->where);
+	write_where(&w, section, section->section->where, section->clock);
 	emit_mark(e->out, section->section->span);
 	if (!once)
 		write_ledger(&w, section, section->selected_member);

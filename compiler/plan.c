@@ -240,6 +240,68 @@ static bool section_needs_time(const struct amon_section *section)
 	return needs;
 }
 
+/* A metric that only some packets reach has the clock read for these alone. */
+static bool reads_clock_itself(const struct amon_column *metric)
+{
+	return metric->where && !reads_time(metric->where) && (needs_time(metric) || reads_time(metric->argument)) &&
+	       metric->aggregation != &amon_aggregation_fold;
+}
+
+/* Each packet that passes the block's `where` needs the time. */
+static bool all_need_time(const struct amon_columns *metrics, const struct amon_memory *memory)
+{
+	bool needs = columns_need_time(&memory->items);
+
+	for_each_of(&memory->items, each_time, &needs);
+	for (const struct amon_column *c = metrics->first; c; c = c->next)
+		needs |= !reads_clock_itself(c) &&
+		         (needs_time(c) || reads_time(c->argument) || reads_time(c->where) || reads_time(c->initial));
+	return needs;
+}
+
+static bool row_needs_time(const struct amon_table *table)
+{
+	bool needs = reads_time(table->where);
+
+	for (const struct amon_column *c = table->keys.first; c; c = c->next)
+		needs |= reads_time(c->value);
+	return needs;
+}
+
+static enum amon_clock clock_of(const struct amon_value *where, bool needed)
+{
+	return reads_time(where) ? AMON_CLOCK_AHEAD : needed ? AMON_CLOCK_BEHIND : AMON_CLOCK_NOT;
+}
+
+static void plan_metric_clocks(struct amon_plan_record *record, enum amon_clock clock)
+{
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		record->metrics[i].clock = clock == AMON_CLOCK_NOT && reads_clock_itself(record->metrics[i].column);
+}
+
+/* The clock is read where it is needed first, and by packets that come there. */
+static void plan_section_clock(struct amon_plan_section *section)
+{
+	const struct amon_section *checked = section->section;
+	bool needed = all_need_time(&checked->metrics, &checked->memory), asked = false;
+
+	for (const struct amon_table *table = checked->tables; table; table = table->next)
+		asked |= table->memory.asked && row_needs_time(table);
+	section->clock = asked && section->where_looks ? AMON_CLOCK_AHEAD : clock_of(checked->where, needed || asked);
+	for (uint32_t i = 0; i < section->part_count; i++)
+		plan_metric_clocks(&section->parts[i].record, section->clock);
+	for (uint32_t i = 0; i < section->table_count; i++) {
+		struct amon_plan_table *table = &section->tables[i];
+
+		needed = all_need_time(&table->table->metrics, &table->table->memory);
+		if (!section->clock && row_needs_time(table->table))
+			table->clock = clock_of(table->table->where, true);
+		else if (!section->clock && needed)
+			table->clock = AMON_CLOCK_ROW;
+		plan_metric_clocks(&table->record, section->clock ? section->clock : table->clock);
+	}
+}
+
 static bool section_expires(const struct amon_section *section)
 {
 	for (const struct amon_table *table = section->tables; table; table = table->next)
@@ -881,6 +943,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	plan_before(plan, section, globals);
 	for (uint32_t part = 0; part < section->part_count; part++)
 		plan_part(plan, section, &section->parts[part], diagnostics);
+	plan_section_clock(section);
 }
 
 struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,

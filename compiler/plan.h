@@ -52,8 +52,15 @@ struct amon_plan_slice {
 	const char *member; /* "udp_payload_8_4"; has_ before it says whether it is there */
 };
 
+/**
+ * Where packets of a block have the clock read, if nobody did before: not, or elsewhere; ahead of the block's `where`,
+ * which reads the time; behind it; behind a table's key.
+ */
+enum amon_clock { AMON_CLOCK_NOT, AMON_CLOCK_AHEAD, AMON_CLOCK_BEHIND, AMON_CLOCK_ROW };
+
 struct amon_plan_metric {
 	const struct amon_column *column;
+	bool clock;         /* has the clock read, by packets that its `where` lets through */
 	unsigned int parts; /* the aggregation's; of what is remembered, no more than packets need */
 	const char *member, *count, *squares, *time, *buckets, *has,
 	        *version; /* C names of the parts; NULL: not there */
@@ -105,6 +112,7 @@ struct amon_plan_table {
 	struct amon_plan_record record;
 	const char *counters[AMON_LEDGER_COUNT]; /* members of the section's record; NULL: cannot happen */
 	uint32_t counter_offsets[AMON_LEDGER_COUNT];
+	enum amon_clock clock;
 	bool once;                         /* has metrics that see a super-packet once */
 	bool twice;                        /* each clone has its own rows */
 	const struct amon_plan_part *part; /* that has its counters */
@@ -168,8 +176,9 @@ struct amon_plan_section {
 	const char *seen_member, *selected_member, *malformed_member;
 	const char *time; /* the member of struct packet that has this section's time: its clock is exact, or coarse */
 	const char *tick; /* and the one that has the coarse clock's */
-	bool weighted;    /* runs at TC, where a run may stand for several wire packets */
-	bool shared;      /* its functions are verified apart, and read the packet through volatile */
+	enum amon_clock clock;
+	bool weighted; /* runs at TC, where a run may stand for several wire packets */
+	bool shared;   /* its functions are verified apart, and read the packet through volatile */
 	bool once;
 	struct amon_plan_memory *memory; /* its own; NULL: none */
 	const char *before;              /* struct and per-CPU map: what a packet finds remembered; NULL: nothing is */

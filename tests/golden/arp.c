@@ -86,6 +86,15 @@ struct packet {
 	__be32 arp_src_proto_ipv4;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -482,6 +491,7 @@ static __always_inline void count_ingress_senders(const struct packet *p, struct
 		return;
 	}
 	key.address = p->arp_src_proto_ipv4;
+	read_time(p);
 	slot = own_slot(&ingress_senders_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot),
 		&ingress_senders_shape);
 	row = slot ? &slot->row : bpf_map_lookup_elem(&ingress_senders_spill, &key);
@@ -537,7 +547,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;

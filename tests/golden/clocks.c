@@ -89,6 +89,24 @@ struct packet {
 	__u8 net_version;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_coarse_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->coarse_time)
+		p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -688,6 +706,7 @@ __noinline __u32 count_exact(const volatile struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 8)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	read_time(p);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric newest = last(frame.time); */
 	is_last(&m->newest, &m->has_newest, p->time);
@@ -751,6 +770,7 @@ __noinline __u32 count_ticks(const volatile struct packet *p)
 	cause = p->cause - 1;
 	if (cause < 8)
 		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	read_coarse_time(p);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric newest = last(frame.time); */
 	is_last(&m->newest, &m->has_newest, p->coarse_time);
@@ -772,8 +792,6 @@ int amon_tc_ingress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_ingress(p);

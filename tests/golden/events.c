@@ -88,6 +88,15 @@ struct packet {
 	__u16 tcp_flags;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -441,6 +450,7 @@ static __always_inline void note_ingress_asked(const struct packet *p, struct in
 	/* where tcp.flags.syn and not tcp.flags.ack */
 	if (!((p->layers & TCP) && (p->tcp_flags & 0x002) && !(p->tcp_flags & 0x010)))
 		return;
+	read_time(p);
 	ledger_add(&m->asked_selected, 1, p->frame_len);
 	event = bpf_ringbuf_reserve(&ingress_asked, sizeof(*event), 0);
 	if (!event) {
@@ -498,7 +508,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;

@@ -99,6 +99,15 @@ struct packet {
 	__u16 l4_dstport;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -832,6 +841,7 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	key.l4_srcport = p->l4_srcport;
 	key.l4_dstport = p->l4_dstport;
 	key.net_version = p->net_version;
+	read_time(p);
 	memory = bpf_map_lookup_elem(&ingress_flows_memory, &key);
 	b->flows_leaves = memory && b->sweeping && memory->state.seen + 1 < b->window;
 	if (b->flows_leaves) {
@@ -946,7 +956,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;

@@ -94,6 +94,15 @@ struct packet {
 	__u16 tcp_flags;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -870,6 +879,7 @@ __noinline __u32 count_both_asked(const volatile struct packet *p, struct both_m
 	key.client = p->ip_src;
 	key.server = p->ip_dst;
 	key.port = p->tcp_dstport;
+	read_time(p);
 	memory = bpf_map_lookup_elem(&both_asked_memory, &key);
 	if (!memory) {
 		error = bpf_map_update_elem(&both_asked_memory, &key, &both_asked_memory_new, BPF_NOEXIST);
@@ -907,6 +917,7 @@ __noinline __u32 count_both_asked_once(const volatile struct packet *p, struct b
 	key.client = p->ip_src;
 	key.server = p->ip_dst;
 	key.port = p->tcp_dstport;
+	read_time(p);
 	memory = bpf_map_lookup_elem(&both_asked_memory, &key);
 	if (!memory)
 		return 0;
@@ -982,8 +993,11 @@ __noinline __u32 count_both_servers_once(const volatile struct packet *p, struct
 	if (!b->asked_asked.seen && !(p->tcp_flags & 0x002))
 		row->unasked += p->weight;
 	/* metric since = min(frame.time - asked.at) where tcp.flags.ack unit milliseconds; */
-	if ((p->tcp_flags & 0x010) && b->asked_asked.has_at)
-		lowest(&row->since, &row->has_since, (__s64)((__u64)p->time - (__u64)(__s64)b->asked_asked.at));
+	if (p->tcp_flags & 0x010) {
+		read_time(p);
+		if (b->asked_asked.has_at)
+			lowest(&row->since, &row->has_since, (__s64)((__u64)p->time - (__u64)(__s64)b->asked_asked.at));
+	}
 	return 0;
 }
 
@@ -1049,7 +1063,6 @@ int amon_tc_ingress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_ingress(p);
@@ -1091,7 +1104,6 @@ int amon_tc_egress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_egress(p);

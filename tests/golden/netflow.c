@@ -94,6 +94,15 @@ struct packet {
 	__u16 l4_dstport;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -644,6 +653,7 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 		key.L4_SRC_PORT = p->l4_srcport;
 	if (p->layers & (TCP | UDP | SCTP))
 		key.L4_DST_PORT = p->l4_dstport;
+	read_time(p);
 	slot = own_slot(&ingress_flows_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &ingress_flows_shape);
 	row = slot ? &slot->row : bpf_map_lookup_elem(&ingress_flows_spill, &key);
 	if (!row) {
@@ -711,7 +721,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->hook_ifindex = xdp->ingress_ifindex;
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)

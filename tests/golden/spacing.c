@@ -90,6 +90,15 @@ struct packet {
 	__u8 net_dsfield;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -934,6 +943,7 @@ __noinline __u32 count_egress(const volatile struct packet *p)
 	/* where net */
 	if (!(p->layers & (IPV4 | IPV6)))
 		return 0;
+	read_time(p);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	count_egress_class(p, m, b);
 	return 0;
@@ -956,6 +966,7 @@ __noinline __u32 count_egress_once(const volatile struct packet *p)
 	/* where net */
 	if (!(p->layers & (IPV4 | IPV6)))
 		return 0;
+	read_time(p);
 	/* delta(frame.time) */
 	const __u64 was = __sync_lock_test_and_set(&memory->frame_time, (__u64)p->time << 1 | 1);
 	b->section.frame_time = was >> 1;
@@ -990,7 +1001,6 @@ int amon_tc_egress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_egress(p);

@@ -1,0 +1,808 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Probe predicates, made by amonc 0.1.0; do not edit. */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef _Bool bool;
+
+#define SEC(name)	    __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __always_inline	    inline __attribute__((always_inline))
+#define __noinline	    __attribute__((noinline))
+#define ntohs(x)	    __builtin_bswap16(x)
+#define ntohl(x)	    __builtin_bswap32(x)
+#define htons(x)	    __builtin_bswap16(x)
+#define htonl(x)	    __builtin_bswap32(x)
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_PASS = 2 };
+
+enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
+static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
+
+/*
+ * In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. 2: all but
+ * the time, so that what the clock costs is measured, too.
+ */
+const volatile __u32 amon_replay;
+volatile struct {
+	__u64 time;
+	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
+} amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
+
+/* Headers that a packet has */
+enum {
+	IPV4 = 1 << 12,
+	IPV6 = 1 << 13,
+	TCP = 1 << 19,
+	TCP_PAYLOAD = 1 << 27,
+};
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, OVERSIZED };
+
+struct counter {
+	__u64 packets, bytes;
+};
+
+/* The ledger, in which every packet is found again. */
+static __always_inline void ledger_add(struct counter *counter, __u64 packets, __u64 bytes)
+{
+	counter->packets += packets;
+	counter->bytes += bytes * packets;
+}
+
+/* What the spec reads of a packet, in host byte order but for addresses */
+struct packet {
+	__u64 time;
+	__u32 layers, cause;
+	/* the parser's, for its functions that are verified apart */
+	__u32 at, limit;
+	__u16 type;
+	__u8 proto;
+	bool fragment, later;
+	__u32 frame_len;
+	__be32 net_src[4];
+	__u8 net_version;
+	__u16 tcp_dstport;
+	__u16 tcp_flags;
+	__u32 tcp_len;
+};
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+};
+
+static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+		.wire = amon_replay ? amon_frame.length : p->frame_len,
+	};
+
+	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	return c;
+}
+
+static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
+{
+	return bpf_xdp_load_bytes(c->ctx, at, to, size);
+}
+
+/*
+ * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
+ * its own: the verifier would lose a counter that stands on the stack in the same one.
+ */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured)
+		return 0;
+	if (h + size <= c->end)
+		return h;
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
+static __always_inline __u32 bounded(__u32 at)
+{
+	return at & 0x7fff;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+static __always_inline __u32 ethernet(struct cursor *c)
+{
+	struct ethernet copy;
+	const struct ethernet *h = header(c, 0, &copy, sizeof(copy));
+
+	if (!h)
+		return ETH_TRUNCATED;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	return 0;
+}
+
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag;
+
+	for (tag = 0; tag < 2; tag++) {
+		const struct vlan *h;
+		__u64 copy;
+
+		if (!is_vlan(c->type))
+			return WHOLE;
+		h = header(c, c->at, &copy, sizeof(*h));
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+	}
+	return WHOLE;
+}
+
+struct pppoe {
+	__u8 version_type, code;
+	__be16 session_id, length;
+};
+
+static __always_inline __u32 pppoe(struct cursor *c)
+{
+	struct pppoe copy;
+	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+	const __be16 *protocol;
+	__be16 protocol_copy;
+
+	c->type = 0;
+	if (!h)
+		return PPPOE_TRUNCATED;
+	c->at += sizeof(*h);
+	protocol = header(c, c->at, &protocol_copy, sizeof(protocol_copy));
+	if (!protocol)
+		return PPPOE_TRUNCATED;
+	c->type = *protocol == htons(0x0021) ? 0x0800 : *protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*protocol);
+	return 0;
+}
+
+/* Four labels at most; what is behind the last is told by its first half byte. */
+static __always_inline __u32 mpls(struct cursor *c)
+{
+	__u32 label;
+
+	c->type = 0;
+	for (label = 0; label < 4; label++) {
+		__u64 copy, first;
+		const __be32 *h = header(c, c->at, &copy, sizeof(*h));
+		const __u8 *next;
+		__u32 entry;
+
+		if (!h)
+			return MPLS_TRUNCATED;
+		entry = ntohl(*h);
+		c->at += sizeof(*h);
+		next = header(c, c->at, &first, sizeof(*next));
+		if (!next)
+			return 0;
+		if (entry & 0x100) {
+			c->type = *next >> 4 == 4 ? 0x0800 : *next >> 4 == 6 ? 0x86dd : 0;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* What may stand between Ethernet and the rest. */
+static __always_inline __u32 link(struct cursor *c)
+{
+	__u32 cause;
+
+	c->at = sizeof(struct ethernet);
+	c->type = c->p->type;
+	cause = vlan(c);
+	if (!cause && c->type == 0x8864)
+		cause = pppoe(c);
+	else if (!cause && c->type == 0x8847)
+		cause = mpls(c);
+	c->p->at = c->at;
+	c->p->type = c->type;
+	return cause;
+}
+
+__noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return link(&c);
+}
+
+static __always_inline __u32 link_apart(const struct cursor *c)
+{
+	return link_xdp(c->ctx, c->p);
+}
+
+/* Most packets have nothing of it. All that may stand there has a higher type than IPv4. */
+static __always_inline __u32 walk_link(struct cursor *c)
+{
+	__u32 cause;
+
+	if (c->type < 0x8100 || c->type == 0x86dd)
+		return WHOLE;
+	c->p->type = c->type;
+	cause = link_apart(c);
+	c->at = bounded(c->p->at);
+	c->type = c->p->type;
+	return cause;
+}
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 tot_len, id, frag_off;
+	__u8 ttl, protocol;
+	__be16 check;
+	__be32 saddr, daddr;
+};
+
+static __always_inline __u32 ipv4(struct cursor *c)
+{
+	struct ipv4 copy;
+	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+	__u32 size, length;
+
+	if (!h)
+		return IP_TRUNCATED;
+	size = (h->version_ihl & 15) * 4;
+	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
+		return IP_HEADER;
+	if (c->at + size > c->captured)
+		return IP_TRUNCATED;
+	/* a sender that leaves segmentation to the card may leave the length out */
+	length = ntohs(h->tot_len) ?: c->wire - c->at;
+	c->p->layers |= IPV4;
+	c->p->net_src[0] = h->saddr;
+	c->p->net_version = 4;
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return 0;
+}
+
+struct ipv6 {
+	__be32 version_flow;
+	__be16 payload_len;
+	__u8 next_header, hop_limit;
+	__be32 saddr[4], daddr[4];
+};
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return IP_TRUNCATED;
+	if (ntohl(h->version_flow) >> 28 != 6)
+		return IP_HEADER;
+	c->length = ntohs(h->payload_len) + sizeof(*h);
+	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
+	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
+	c->p->layers |= IPV6;
+	__builtin_memcpy(c->p->net_src, h->saddr, 16);
+	c->p->net_version = 6;
+	c->proto = h->next_header;
+	c->fragment = c->later = 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+struct extension {
+	__u8 next_header, length;
+	__be16 offset_flags;
+	__be32 id;
+};
+
+/* Hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6 (RFC 7045). */
+static __always_inline bool is_extension(__u8 proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60 || proto == 135 ||
+	       proto == 139 || proto == 140;
+}
+
+/* Eight extension headers at most. */
+static __always_inline __u32 extensions(struct cursor *c)
+{
+	__u32 i, cause = WHOLE;
+
+	c->at = bounded(c->p->at);
+	c->limit = c->p->limit;
+	c->proto = c->p->proto;
+	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
+		const struct extension *h = 0;
+		__u64 copy;
+		__u32 size;
+
+		if (c->at + sizeof(*h) <= c->limit)
+			h = header(c, c->at, &copy, sizeof(*h));
+		if (!h) {
+			cause = EXTENSION_TRUNCATED;
+			break;
+		}
+		size = 8 + h->length * 8;
+		if (c->proto == 51)
+			size = 8 + h->length * 4;
+		if (c->proto == 44) {
+			size = 8;
+			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
+			c->later = h->offset_flags & htons(0xfff8);
+		}
+		c->proto = h->next_header;
+		c->at = bounded(c->at + size);
+	}
+	c->p->at = c->at;
+	c->p->proto = c->proto;
+	c->p->fragment = c->fragment;
+	c->p->later = c->later;
+	return cause;
+}
+
+__noinline __u32 extensions_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return extensions(&c);
+}
+
+static __always_inline __u32 extensions_apart(const struct cursor *c)
+{
+	return extensions_xdp(c->ctx, c->p);
+}
+
+static __always_inline __u32 walk_extensions(struct cursor *c)
+{
+	__u32 cause;
+
+	c->p->at = c->at;
+	c->p->limit = c->limit;
+	c->p->proto = c->proto;
+	cause = extensions_apart(c);
+	c->at = bounded(c->p->at);
+	c->proto = c->p->proto;
+	c->fragment = c->p->fragment;
+	c->later = c->p->later;
+	return cause;
+}
+
+struct tcp {
+	__be16 source, dest;
+	__be32 seq, ack_seq;
+	__be16 offset_flags, window, check, urgent;
+};
+
+static __always_inline __u32 tcp(struct cursor *c)
+{
+	struct tcp copy;
+	const struct tcp *h;
+	__u32 size;
+
+	if (c->at + sizeof(*h) > c->limit)
+		return TCP_TRUNCATED;
+	h = header(c, c->at, &copy, sizeof(copy));
+	if (!h)
+		return TCP_TRUNCATED;
+	size = ntohs(h->offset_flags) >> 12 << 2;
+	c->p->layers |= TCP;
+	c->p->tcp_dstport = ntohs(h->dest);
+	c->p->tcp_flags = ntohs(h->offset_flags) & 0xfff;
+	if (size < sizeof(*h) || c->at + size > c->ip_end)
+		return TCP_LENGTH;
+	c->at += size;
+	c->p->layers |= TCP_PAYLOAD;
+	c->p->tcp_len = c->ip_end - c->at;
+	return 0;
+}
+
+/* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
+static __always_inline __u32 parse(struct cursor *c)
+{
+	__u32 cause;
+
+	cause = ethernet(c);
+	if (cause)
+		return cause;
+	cause = walk_link(c);
+	if (cause)
+		return cause;
+	if (c->type == 0x0800)
+		cause = ipv4(c);
+	else if (c->type == 0x86dd)
+		cause = ipv6(c);
+	else
+		return WHOLE;
+	if (cause)
+		return cause;
+	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
+	if (c->type == 0x86dd && is_extension(c->proto))
+		cause = walk_extensions(c);
+	if (cause)
+		return cause;
+	if (c->later) {
+		return WHOLE;
+	}
+	if (c->proto == 6)
+		return tcp(c);
+	return WHOLE;
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return parse(&c);
+}
+
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
+const volatile __u64 amon_seed[8] = {
+	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
+	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+};
+
+/*
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
+ * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ */
+struct own_shape {
+	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+};
+struct own_rows {
+	__u64 count, newest, unused[6];
+};
+
+/*
+ * The sum of products of halves (NH, of UMAC): whatever two keys are, it is the same for one seed in 2^32. A hash that
+ * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
+ * which differ in them alone collide under many seeds, or all.
+ */
+static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
+{
+	__u64 hash = 0;
+
+	for (__u32 i = 0; i < count; i++) {
+		__u64 seed = amon_seed[i];
+
+		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
+	}
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
+}
+
+static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 count)
+{
+	__u64 difference = 0;
+
+	for (__u32 i = 0; i < count; i++)
+		difference |= a[i] ^ b[i];
+	return !difference;
+}
+
+/* The slot of a key, new where there is none; 0 where 32 in a row have other keys, or as many are taken as may be. */
+static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, __u32 size,
+                                      const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask;
+	__u32 cpu = bpf_get_smp_processor_id(), at, i;
+	struct own_rows *rows = bpf_map_lookup_elem(map, &cpu);
+	__u32 *list = (void *)(rows + 1);
+	void *slots = (void *)(rows + 1) + 4 * (mask + 1);
+	__u64 *slot;
+
+	if (!rows)
+		return 0;
+	at = hash_words(key, words);
+	for (i = 0; i < 32; i++, at++) {
+		/* in 64 bits: of 32 the verifier of 6.1 knows no bound beyond 16 */
+		slot = slots + (__u64)(at & mask) * size;
+		if (!slot[0])
+			break;
+		if (same_words(slot + 1, key, words))
+			return slot;
+	}
+	if (i == 32 || rows->count >= shape->limit)
+		return 0;
+	list[rows->count & mask] = at & mask;
+	__builtin_memcpy(slot + 1, key, 8 * words);
+	slot[0] = 1;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	rows->newest = __sync_fetch_and_add(&rows->count, 1);
+	return slot;
+}
+
+struct ingress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[11];
+	__u64 syns;
+	__u64 packets;
+	__s64 largest;
+	__u64 latest;
+	__u8 has_largest;
+	__u8 has_latest;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_metrics);
+} ingress_metrics SEC(".maps");
+
+struct web_clients_key {
+	__be32 net_src[4];
+	__u8 net_version;
+	__u8 padding[7];
+} __attribute__((aligned(8)));
+
+struct web_clients_row {
+	__u64 first;
+	__u64 early;
+	__u64 bytes;
+	__u8 has_first;
+};
+
+static const struct web_clients_row web_clients_row_new;
+
+struct web_clients_slot {
+	__u64 used;
+	struct web_clients_key key;
+	struct web_clients_row row;
+} __attribute__((aligned(64)));
+
+/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
+const volatile struct own_shape web_clients_shape = { .mask = 15, .limit = 12 };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct web_clients_slot)));
+} web_clients_rows SEC(".maps");
+
+/* What finds no slot there, on any CPU; it grows with use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct web_clients_key);
+	__type(value, struct web_clients_row);
+} web_clients_spill SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct web_clients_row);
+} web_clients_other SEC(".maps");
+
+struct web_metrics {
+	struct counter seen, selected;
+	struct counter malformed[11];
+	struct counter clients_selected;
+	struct counter clients_in_rows;
+	struct counter clients_other;
+	struct counter clients_no_key;
+	__u64 resets;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct web_metrics);
+} web_metrics SEC(".maps");
+
+static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
+{
+	if (!*has || x > *value)
+		*value = x;
+	*has = 1;
+}
+
+/* True where this packet is the first so far; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+{
+	if (*has && now >= *time)
+		return 0;
+	*time = now;
+	*has = 1;
+	return 1;
+}
+
+/* True where this packet is the last so far; a tie is later. */
+static __always_inline bool is_last(__u64 *time, __u8 *has, __u64 now)
+{
+	if (*has && now < *time)
+		return 0;
+	*time = now;
+	*has = 1;
+	return 1;
+}
+
+/* ingress xdp */
+static __always_inline void count_ingress(const struct packet *p)
+{
+	struct ingress_metrics *m;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
+	if (!m)
+		return;
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 11)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	ledger_add(&m->selected, 1, p->frame_len);
+	/* metric syns = count() where tcp.flags.syn; */
+	if ((p->layers & TCP) && (p->tcp_flags & 0x002)) {
+		m->syns++;
+		/* metric largest = max(frame.len) where tcp.flags.syn; */
+		highest(&m->largest, &m->has_largest, p->frame_len);
+		/* metric latest = last(frame.time) where tcp.flags.syn; */
+		read_time(p);
+		is_last(&m->latest, &m->has_latest, p->time);
+	}
+	/* metric packets = count(); */
+	m->packets++;
+}
+
+/* table clients by net.src */
+static __always_inline void count_web_clients(const struct packet *p, struct web_metrics *m)
+{
+	__u32 zero = 0;
+	struct web_clients_key key;
+	struct web_clients_slot *slot;
+	struct web_clients_row *row;
+
+	ledger_add(&m->clients_selected, 1, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	__builtin_memcpy(key.net_src, (const void *)p->net_src, 16);
+	key.net_version = p->net_version;
+	read_time(p);
+	slot = own_slot(&web_clients_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &web_clients_shape);
+	row = slot ? &slot->row : bpf_map_lookup_elem(&web_clients_spill, &key);
+	if (!row) {
+		bpf_map_update_elem(&web_clients_spill, &key, &web_clients_row_new, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&web_clients_spill, &key);
+	}
+	if (row) {
+		ledger_add(&m->clients_in_rows, 1, p->frame_len);
+	} else {
+		ledger_add(&m->clients_other, 1, p->frame_len);
+		row = bpf_map_lookup_elem(&web_clients_other, &zero);
+		if (!row)
+			return;
+	}
+	/* metric first = first(frame.time); */
+	is_first(&row->first, &row->has_first, p->time);
+	/* metric early = count() where tcp.len > 0; */
+	if ((p->layers & TCP_PAYLOAD) && p->tcp_len > 0) {
+		row->early++;
+		/* metric bytes = sum(tcp.len) where tcp.len > 0; */
+		row->bytes += p->tcp_len;
+	}
+}
+
+/* ingress xdp as web */
+static __always_inline void count_web(const struct packet *p)
+{
+	struct web_metrics *m;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&web_metrics, &zero);
+	if (!m)
+		return;
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 11)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where tcp.dstport in {80, 443} */
+	const __s64 x1 = (__s64)p->tcp_dstport;
+	if (!((p->layers & TCP) && (x1 == 80 || x1 == 443)))
+		return;
+	ledger_add(&m->selected, 1, p->frame_len);
+	/* metric resets = count() where tcp.flags.reset; */
+	if (p->tcp_flags & 0x004)
+		m->resets++;
+	count_web_clients(p, m);
+}
+
+static __always_inline void sections_xdp(struct packet *p)
+{
+	count_ingress(p);
+	count_web(p);
+}
+
+SEC("xdp.frags")
+int amon_xdp(struct xdp_md *xdp)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
+	sections_xdp(p);
+	return XDP_PASS;
+}
+
+char amon_license[] SEC("license") = "Dual BSD/GPL";
