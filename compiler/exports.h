@@ -120,9 +120,9 @@ struct amon_export_table {
 	const char *name, *help;
 	/*
 	 * ARRAY, mapped, an entry for each CPU: 64 bytes that begin with the number of rows, a list of slots (4 bytes
-	 * each), and the slots: 8 bytes, key, record. `shape`, a constant, says how many there are: two words, the
-	 * number of slots less 1, and how many of them may be taken. What finds no slot is in `spill_map`, a
-	 * PERCPU_HASH.
+	 * each), and the slots: 8 bytes, key, record. `shape`, a constant, says how many there are: the number of
+	 * slots less 1, how many of them may be taken, and the number of CPUs, 4 bytes each. What finds no slot is in
+	 * `spill_map`, a HASH whose values have a record for each CPU.
 	 */
 	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
 	const struct amon_export_user *user; /* `map` is a user's: no spill, shape, slots, `other` row or ledger */
