@@ -64,7 +64,7 @@ static void write_own_rows(struct emitter *e, const struct amon_plan_table *tabl
 	        table->slot_tag, table->key_tag, table->record.tag, table->slot_size < 64 ? table->slot_size : 64);
 	fprintf(e->out,
 	        "/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */\nconst "
-	        "volatile struct own_shape %s = { .mask = 15, .limit = 12 };\nstruct {\n"
+	        "volatile struct own_shape %s = { .mask = 15, .limit = 12, .cpus = 1 };\nstruct {\n"
 	        "\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n\t__uint(max_entries, 1);\n"
 	        "\t__uint(key_size, sizeof(__u32));\n"
 	        "\t__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct %s)));\n} %s "
@@ -108,14 +108,15 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	emit_record_members(e->out, &table->record);
 	if (!table->record.metric_count && !table->expire)
 		fprintf(e->out, "\t__u64 unused;\n");
-	fprintf(e->out, "};\n\nstatic const struct %s %s_new;\n\n", table->record.tag, table->record.tag);
+	fprintf(e->out, "};\n\n");
 	write_own_rows(e, table);
 	if (table->expire)
 		write_lives(e, table);
 	fprintf(e->out,
-	        "/* What finds no slot there, on any CPU; it grows with use. */\nstruct {\n"
-	        "\t__uint(type, BPF_MAP_TYPE_PERCPU_HASH);\n\t__uint(map_flags, BPF_F_NO_PREALLOC);\n"
-	        "\t__uint(max_entries, %u);\n\t__type(key, struct %s);\n\t__type(value, %s);\n} %s SEC(\".maps\");\n\n",
+	        "/* What finds no slot there, with a record for each CPU; it grows with use. */\nstruct {\n"
+	        "\t__uint(type, BPF_MAP_TYPE_HASH);\n\t__uint(map_flags, BPF_F_NO_PREALLOC);\n"
+	        "\t__uint(max_entries, %u);\n\t__uint(key_size, sizeof(struct %s));\n"
+	        "\t__uint(value_size, sizeof(%s));\n} %s SEC(\".maps\");\n\n",
 	        table->table->size, table->key_tag, row, table->spill_map);
 	if (table->other_map)
 		emit_map(e->out, table->other_map, "PERCPU_ARRAY", "__u32", row, 1);

@@ -288,7 +288,8 @@ static void write_find(struct amon_writer *w, const struct amon_plan_table *tabl
 {
 	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
 	           table->shape);
-	amon_write(w, "row = slot ? &slot->row : bpf_map_lookup_elem(&%s, &key);\n", table->spill_map);
+	amon_write(w, "row = slot ? &slot->row : spilled(&%s, &key, sizeof(*row), &%s);\n", table->spill_map,
+	           table->shape);
 }
 
 static bool has_other(const struct amon_plan_table *table)
@@ -308,13 +309,22 @@ static const char *missing(const struct amon_plan_table *table)
 	return !table->memory ? "!row" : table->map ? "!row || !memory" : "!memory";
 }
 
-/* What the key has there, new where the key is. */
-static void write_new(struct amon_writer *w, const struct amon_plan_table *table, const char *pointer, const char *map,
-                      const char *tag)
+static void write_new_row(struct amon_writer *w, const struct amon_plan_table *table)
 {
+	amon_write(w, "if (!row) {\n");
+	amon_write(w, "\t%sspill(&%s, &key);\n", has_other(table) ? "" : "error = ", table->spill_map);
+	amon_write(w, "\trow = spilled(&%s, &key, sizeof(*row), &%s);\n", table->spill_map, table->shape);
+	amon_write(w, "}\n");
+}
+
+static void write_new_memory(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+
+	amon_write(w, "if (%s!memory) {\n", table->map ? "row && " : "");
 	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n",
-	           has_other(table) ? "" : "error = ", map, tag);
-	amon_write(w, "\t%s = bpf_map_lookup_elem(&%s, &key);\n", pointer, map);
+	           has_other(table) ? "" : "error = ", memory->map, memory->tag);
+	amon_write(w, "\tmemory = bpf_map_lookup_elem(&%s, &key);\n", memory->map);
 	amon_write(w, "}\n");
 }
 
@@ -323,13 +333,10 @@ static void write_places(struct amon_writer *w, const struct amon_plan_table *ta
 {
 	if (table->map) {
 		write_find(w, table);
-		amon_write(w, "if (!row) {\n");
-		write_new(w, table, "row", table->spill_map, table->record.tag);
+		write_new_row(w, table);
 	}
-	if (table->memory) {
-		amon_write(w, "if (%s!memory) {\n", table->map ? "row && " : "");
-		write_new(w, table, "memory", table->memory->map, table->memory->tag);
-	}
+	if (table->memory)
+		write_new_memory(w, table);
 }
 
 /* What has ended is no packet's while a reader takes it out, or what the packet leaves would go with it. */

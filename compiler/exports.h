@@ -136,8 +136,8 @@ struct amon_export_table {
 	/*
 	 * ARRAY, mapped, an entry for each CPU: 64 bytes (words: the number of rows, the newest, whether any have
 	 * spilled), a list of slots (4 bytes each), and the slots: 8 bytes, key, record. `shape`, a constant, says how
-	 * many there are: two words, the number of slots less 1, and how many of them may be taken. What finds no slot
-	 * is in `spill_map`, a PERCPU_HASH.
+	 * many there are: the number of slots less 1, how many of them may be taken, and the number of CPUs, 4 bytes
+	 * each. What finds no slot is in `spill_map`, a HASH whose values have a record for each CPU.
 	 */
 	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
 	const struct amon_export_user *user; /* `map` is a user's: no spill, shape, slots, `other` row or ledger */

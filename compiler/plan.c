@@ -762,7 +762,8 @@ static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, con
 	table->spill_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
 	table->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
 	table->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
-	plan->map_count++;
+	/* and the zeros that all tables share */
+	plan->map_count += plan->own_rows ? 1 : 2;
 	plan->own_rows = true;
 }
 

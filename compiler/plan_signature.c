@@ -203,6 +203,8 @@ uint64_t amon_rows_signature(const struct amon_plan_table *table)
 {
 	uint64_t hash = amon_table_signature(table->table);
 
+	/* versions of amon whose maps hold rows otherwise */
+	add_number(&hash, 2);
 	add_keys(&hash, table);
 	add_record(&hash, &table->record);
 	add_number(&hash, table->table->size);

@@ -152,6 +152,14 @@ static void ask_ahead(const struct view *view, uint8_t *cpu, uint64_t row, uint6
 	__builtin_prefetch(slot + 64);
 }
 
+int amon_own_cpus(const struct amon_export_table *table, struct amon_map *map, unsigned int clone)
+{
+	struct view view = { NULL, 0, 0, 0 };
+	int error = open_view(table, map, clone, &view);
+
+	return error ? error : (int)view.cpus;
+}
+
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
                   int (*visit)(const void *key, const void *record, void *data), void *data)
 {

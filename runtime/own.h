@@ -37,6 +37,8 @@ struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint
 /** The same for how long a table's rows live (bpf-templates/flow.h): slots and value_size alone. */
 struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, uint32_t cpus, bool replay);
 
+/** CPUs that have rows of their own there, and a record in each row that spilled; or -errno. */
+int amon_own_cpus(const struct amon_export_table *table, struct amon_map *map, unsigned int clone);
 /** Calls `visit` for every row of every CPU. 0, -errno, or what `visit` returned. */
 int amon_own_read(const struct amon_export_table *table, struct amon_map *map, unsigned int clone,
                   int (*visit)(const void *key, const void *record, void *data), void *data);

@@ -19,6 +19,8 @@
 
 /* Of an object whose programs ask for the window's number: the probe's own takes its place. */
 #define CONTROL_MAP "amon_control"
+/* What new rows that spill are made of. */
+#define ZEROS_MAP "amon_zeros"
 
 static int not_a_probe(struct amon_failure *failure, const char *what, const char *name)
 {
@@ -273,11 +275,21 @@ static int note_maps(const struct amon_loaded *loaded, struct amon_failure *fail
 	return 0;
 }
 
+/* As many as the largest row that spills has. */
+static int shape_zeros(const struct bpf_object *object, uint32_t size)
+{
+	struct bpf_map *zeros = bpf_object__find_map_by_name(object, ZEROS_MAP);
+
+	if (!zeros)
+		return -EINVAL;
+	return bpf_map__value_size(zeros) < size ? bpf_map__set_value_size(zeros, size) : 0;
+}
+
 /* Rows that CPUs own: as many as the machine and the table's size ask for. */
 static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
 	struct amon_own_shape shape = amon_own_shape(table, cpus, replay);
-	const uint32_t words[2] = { shape.slots - 1, shape.limit };
+	const uint32_t words[3] = { shape.slots - 1, shape.limit, cpus };
 	struct bpf_map *own = bpf_object__find_map_by_name(object, table->map);
 	struct bpf_map *spill = bpf_object__find_map_by_name(object, table->spill_map);
 	size_t size = 0;
@@ -290,6 +302,10 @@ static int shape_rows(struct bpf_object *object, const struct amon_export_table 
 		error = bpf_map__set_value_size(own, shape.value_size);
 	if (!error)
 		error = bpf_map__set_max_entries(own, cpus);
+	if (!error)
+		error = bpf_map__set_value_size(spill, cpus * table->record_size);
+	if (!error)
+		error = shape_zeros(object, cpus * table->record_size);
 	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
 }
 

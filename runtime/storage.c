@@ -42,12 +42,6 @@ static struct map record_map(const char *name, uint32_t record_size)
 	return (struct map){ name, sizeof(uint32_t), record_size };
 }
 
-/* Of the rows that spilled. */
-static struct map rows_map(const struct amon_export_table *table)
-{
-	return (struct map){ table->spill_map, table->key_size, table->record_size };
-}
-
 static struct map events_map(const struct amon_export_table *table)
 {
 	return (struct map){ table->map, 0, table->key_size };
@@ -197,15 +191,6 @@ static int visit_other(const struct amon_entries *entries, const void *key, cons
 	return 0;
 }
 
-static int visit_row(const struct amon_entries *entries, const void *key, const void *values, void *data)
-{
-	const struct table_reading *reading = data;
-
-	memcpy(reading->record, values, entries->value_size);
-	merge_cpus(entries, reading->table, reading->record, values, 1);
-	return amon_collected_add(reading->table, reading->rows, key, reading->record);
-}
-
 /* --- events */
 
 static int visit_event(const struct amon_entries *entries, const void *key, const void *event, void *data)
@@ -320,6 +305,46 @@ static struct amon_map *open_own(const struct reading *reading, const struct amo
 	return NULL;
 }
 
+/* The records of CPUs, one behind the other. */
+static int visit_spilled(const struct amon_entries *entries, const void *key, const void *values, void *data)
+{
+	const struct table_reading *reading = data;
+	const struct amon_export_table *table = reading->table;
+
+	memcpy(reading->record, values, table->record_size);
+	for (uint32_t at = table->record_size; at < entries->value_size; at += table->record_size)
+		amon_merge_columns(table->columns, table->column_count, reading->record, (const uint8_t *)values + at);
+	return amon_collected_add(table, reading->rows, key, reading->record);
+}
+
+/* What found no slot. */
+static int open_spilled(const struct reading *reading, const struct amon_export_table *table, struct map *map)
+{
+	unsigned int clone;
+	struct amon_map *own = open_own(reading, table, &clone);
+	int cpus = own ? amon_own_cpus(table, own, clone) : -EINVAL;
+
+	*map = (struct map){ table->spill_map, table->key_size, (uint32_t)cpus * table->record_size };
+	return cpus < 0 ? cannot_read(reading, table->map, cpus) : 0;
+}
+
+static int read_spilled(const struct reading *reading, const struct amon_export_table *table,
+                        struct table_reading *data)
+{
+	struct map map;
+	int error = open_spilled(reading, table, &map);
+
+	return error ? error : read_map(reading, map, visit_spilled, data);
+}
+
+static int reset_spilled(const struct reading *reading, const struct amon_export_table *table)
+{
+	struct map map;
+	int error = open_spilled(reading, table, &map);
+
+	return error ? error : reset_map(reading, map);
+}
+
 static int read_own(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
 {
 	unsigned int clone;
@@ -360,7 +385,7 @@ static int read_rows(const struct reading *reading, const struct amon_export_tab
 	if (!error)
 		error = rows_spilled(reading, table);
 	if (error > 0)
-		error = read_map(reading, rows_map(table), visit_row, data);
+		error = read_spilled(reading, table, data);
 	if (!error && table->other_map)
 		error = read_map(reading, record_map(table->other_map, table->record_size), visit_other, data);
 	return error;
@@ -581,7 +606,7 @@ static int reset_table(const struct reading *reading, const struct amon_export_t
 		return reset_user(reading, table->map, table->user);
 	error = rows_spilled(reading, table);
 	if (error > 0)
-		error = reset_map(reading, rows_map(table));
+		error = reset_spilled(reading, table);
 	/* last, for a reader that dies in between: what it leaves says that there are still rows that spilled */
 	if (!error)
 		error = reset_own(reading, table);

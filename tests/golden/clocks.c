@@ -34,7 +34,7 @@ struct __sk_buff {
 };
 enum { TC_ACT_UNSPEC = -1 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -521,6 +521,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
@@ -597,6 +598,33 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	return slot;
 }
 
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
+}
+
 struct exact_metrics {
 	struct counter seen, selected;
 	struct counter malformed[8];
@@ -625,8 +653,6 @@ struct ticks_hosts_row {
 	__u8 has_size;
 };
 
-static const struct ticks_hosts_row ticks_hosts_row_new;
-
 struct ticks_hosts_slot {
 	__u64 used;
 	struct ticks_hosts_key key;
@@ -634,7 +660,7 @@ struct ticks_hosts_slot {
 } __attribute__((aligned(64)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape ticks_hosts_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape ticks_hosts_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -643,13 +669,13 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct ticks_hosts_slot)));
 } ticks_hosts_rows SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, struct ticks_hosts_key);
-	__type(value, struct ticks_hosts_row);
+	__uint(key_size, sizeof(struct ticks_hosts_key));
+	__uint(value_size, sizeof(struct ticks_hosts_row));
 } ticks_hosts_spill SEC(".maps");
 
 struct ticks_metrics {
@@ -732,10 +758,10 @@ __noinline __u32 count_ticks_hosts(const volatile struct packet *p, struct ticks
 	__builtin_memcpy(key.net_src, (const void *)p->net_src, 16);
 	key.net_version = p->net_version;
 	slot = own_slot(&ticks_hosts_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &ticks_hosts_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&ticks_hosts_spill, &key);
+	row = slot ? &slot->row : spilled(&ticks_hosts_spill, &key, sizeof(*row), &ticks_hosts_shape);
 	if (!row) {
-		error = bpf_map_update_elem(&ticks_hosts_spill, &key, &ticks_hosts_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&ticks_hosts_spill, &key);
+		error = spill(&ticks_hosts_spill, &key);
+		row = spilled(&ticks_hosts_spill, &key, sizeof(*row), &ticks_hosts_shape);
 	}
 	if (!row) {
 		if (error == -E2BIG)

@@ -34,7 +34,7 @@ struct __sk_buff {
 };
 enum { TC_ACT_UNSPEC = -1 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -607,6 +607,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
@@ -675,6 +676,33 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	return slot;
 }
 
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
+}
+
 struct both_ways_key {
 	__u8 direction;
 	__u8 padding[7];
@@ -684,8 +712,6 @@ struct both_ways_row {
 	__u64 packets;
 };
 
-static const struct both_ways_row both_ways_row_new;
-
 struct both_ways_slot {
 	__u64 used;
 	struct both_ways_key key;
@@ -693,7 +719,7 @@ struct both_ways_slot {
 } __attribute__((aligned(32)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape both_ways_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape both_ways_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -702,13 +728,13 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct both_ways_slot)));
 } both_ways_rows SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2);
-	__type(key, struct both_ways_key);
-	__type(value, struct both_ways_row);
+	__uint(key_size, sizeof(struct both_ways_key));
+	__uint(value_size, sizeof(struct both_ways_row));
 } both_ways_spill SEC(".maps");
 
 struct {
@@ -747,10 +773,10 @@ __noinline __u32 count_both_ways(const volatile struct packet *p, struct both_me
 	__builtin_memset(&key, 0, sizeof(key));
 	key.direction = p->hook_direction;
 	slot = own_slot(&both_ways_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &both_ways_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&both_ways_spill, &key);
+	row = slot ? &slot->row : spilled(&both_ways_spill, &key, sizeof(*row), &both_ways_shape);
 	if (!row) {
-		bpf_map_update_elem(&both_ways_spill, &key, &both_ways_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&both_ways_spill, &key);
+		spill(&both_ways_spill, &key);
+		row = spilled(&both_ways_spill, &key, sizeof(*row), &both_ways_shape);
 	}
 	if (row) {
 		ledger_add(&m->ways_in_rows, p->weight, p->frame_len);

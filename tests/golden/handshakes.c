@@ -34,8 +34,8 @@ struct __sk_buff {
 };
 enum { TC_ACT_UNSPEC = -1 };
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6,
-	BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
@@ -637,6 +637,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
@@ -705,6 +706,33 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	return slot;
 }
 
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
+}
+
 struct both_asked_key {
 	__be32 client;
 	__be32 server;
@@ -723,8 +751,6 @@ struct both_servers_row {
 	__u8 has_since;
 };
 
-static const struct both_servers_row both_servers_row_new;
-
 struct both_servers_slot {
 	__u64 used;
 	struct both_servers_key key;
@@ -732,7 +758,7 @@ struct both_servers_slot {
 } __attribute__((aligned(64)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape both_servers_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape both_servers_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -741,13 +767,13 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct both_servers_slot)));
 } both_servers_rows SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
-	__type(key, struct both_servers_key);
-	__type(value, struct both_servers_row);
+	__uint(key_size, sizeof(struct both_servers_key));
+	__uint(value_size, sizeof(struct both_servers_row));
 } both_servers_spill SEC(".maps");
 
 struct {
@@ -952,10 +978,10 @@ __noinline __u32 count_both_servers(const volatile struct packet *p, struct both
 	}
 	key.server = p->ip_dst;
 	slot = own_slot(&both_servers_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &both_servers_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&both_servers_spill, &key);
+	row = slot ? &slot->row : spilled(&both_servers_spill, &key, sizeof(*row), &both_servers_shape);
 	if (!row) {
-		bpf_map_update_elem(&both_servers_spill, &key, &both_servers_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&both_servers_spill, &key);
+		spill(&both_servers_spill, &key);
+		row = spilled(&both_servers_spill, &key, sizeof(*row), &both_servers_shape);
 	}
 	if (row) {
 		ledger_add(&m->servers_in_rows, p->weight, p->frame_len);
@@ -983,7 +1009,7 @@ __noinline __u32 count_both_servers_once(const volatile struct packet *p, struct
 		return 0;
 	key.server = p->ip_dst;
 	slot = own_slot(&both_servers_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &both_servers_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&both_servers_spill, &key);
+	row = slot ? &slot->row : spilled(&both_servers_spill, &key, sizeof(*row), &both_servers_shape);
 	if (!row) {
 		row = bpf_map_lookup_elem(&both_servers_other, &zero);
 	}

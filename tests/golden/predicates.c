@@ -28,7 +28,7 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -107,6 +107,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -122,10 +123,11 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.p = p,
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
-		.wire = amon_replay ? amon_frame.length : p->frame_len,
+		.wire = p->frame_len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -135,18 +137,24 @@ static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *t
 }
 
 /*
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
 
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
 		return h;
+	}
 	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -389,7 +397,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-			h = header(c, c->at, &copy, sizeof(*h));
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;
@@ -456,7 +464,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;
@@ -514,20 +522,23 @@ __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 }
 
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
-const volatile __u64 amon_seed[8] = {
+const volatile __u64 amon_seed[9] = {
 	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
 	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+	0x2545f4914f6cdd1d,
 };
 
 /*
- * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
- * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, whether some found no place there, a
+ * list of the slots in use, and the slots, of which there are mask + 1. Each begins with a word that is 1 where it is in
+ * use, and its key.
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
-	__u64 count, newest, unused[6];
+	__u64 count, newest, spilled, unused[5];
 };
 
 /*
@@ -535,15 +546,22 @@ struct own_rows {
  * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
  * which differ in them alone collide under many seeds, or all.
  */
+static __always_inline __u64 hash_word(__u64 word, __u64 seed)
+{
+	return (__u64)((__u32)word + (__u32)seed) * ((__u32)(word >> 32) + (__u32)(seed >> 32));
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = 0;
 
-	for (__u32 i = 0; i < count; i++) {
-		__u64 seed = amon_seed[i];
-
-		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
-	}
+	if (count > 0)
+		hash += hash_word(words[0], amon_seed[0]);
+	if (count > 1)
+		hash += hash_word(words[1], amon_seed[1]);
+	if (count > 2)
+		hash += hash_word(words[2], amon_seed[2]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -551,8 +569,12 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
+	if (count > 0)
+		difference |= a[0] ^ b[0];
+	if (count > 1)
+		difference |= a[1] ^ b[1];
+	if (count > 2)
+		difference |= a[2] ^ b[2];
 	return !difference;
 }
 
@@ -578,14 +600,43 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 		if (same_words(slot + 1, key, words))
 			return slot;
 	}
-	if (i == 32 || rows->count >= shape->limit)
+	if (i == 32 || rows->count >= shape->limit) {
+		rows->spilled = 1;
 		return 0;
+	}
 	list[rows->count & mask] = at & mask;
 	__builtin_memcpy(slot + 1, key, 8 * words);
 	slot[0] = 1;
 	/* told last, by an addition whose result is kept: only those are ordered on every machine */
 	rows->newest = __sync_fetch_and_add(&rows->count, 1);
 	return slot;
+}
+
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
 struct ingress_metrics {
@@ -619,8 +670,6 @@ struct web_clients_row {
 	__u8 has_first;
 };
 
-static const struct web_clients_row web_clients_row_new;
-
 struct web_clients_slot {
 	__u64 used;
 	struct web_clients_key key;
@@ -628,7 +677,7 @@ struct web_clients_slot {
 } __attribute__((aligned(64)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape web_clients_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape web_clients_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -637,13 +686,13 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct web_clients_slot)));
 } web_clients_rows SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, struct web_clients_key);
-	__type(value, struct web_clients_row);
+	__uint(key_size, sizeof(struct web_clients_key));
+	__uint(value_size, sizeof(struct web_clients_row));
 } web_clients_spill SEC(".maps");
 
 struct {
@@ -738,10 +787,10 @@ static __always_inline void count_web_clients(const struct packet *p, struct web
 	key.net_version = p->net_version;
 	read_time(p);
 	slot = own_slot(&web_clients_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &web_clients_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&web_clients_spill, &key);
+	row = slot ? &slot->row : spilled(&web_clients_spill, &key, sizeof(*row), &web_clients_shape);
 	if (!row) {
-		bpf_map_update_elem(&web_clients_spill, &key, &web_clients_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&web_clients_spill, &key);
+		spill(&web_clients_spill, &key);
+		row = spilled(&web_clients_spill, &key, sizeof(*row), &web_clients_shape);
 	}
 	if (row) {
 		ledger_add(&m->clients_in_rows, 1, p->frame_len);

@@ -28,7 +28,7 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -94,6 +94,24 @@ struct packet {
 	__u16 l4_srcport;
 	__u16 l4_dstport;
 };
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_coarse_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->coarse_time)
+		p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
+}
 
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
@@ -460,6 +478,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
@@ -546,6 +565,33 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	/* told last, by an addition whose result is kept: only those are ordered on every machine */
 	rows->newest = __sync_fetch_and_add(&rows->count, 1);
 	return slot;
+}
+
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
 /* How long the row of a key has been there, on this CPU, whatever windows cut. */
@@ -672,8 +718,6 @@ struct lan_flows_row {
 	__u8 has_flags;
 };
 
-static const struct lan_flows_row lan_flows_row_new;
-
 struct lan_flows_slot {
 	__u64 used;
 	struct lan_flows_key key;
@@ -681,7 +725,7 @@ struct lan_flows_slot {
 } __attribute__((aligned(64)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape lan_flows_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape lan_flows_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -705,13 +749,13 @@ struct {
 	__uint(value_size, sizeof(struct lives) + 16 * sizeof(struct lan_flows_life));
 } lan_flows_lives SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 262144);
-	__type(key, struct lan_flows_key);
-	__type(value, struct lan_flows_row);
+	__uint(key_size, sizeof(struct lan_flows_key));
+	__uint(value_size, sizeof(struct lan_flows_row));
 } lan_flows_spill SEC(".maps");
 
 struct {
@@ -776,15 +820,17 @@ static __always_inline void count_lan_flows(const struct packet *p, struct lan_m
 	if (p->layers & (TCP | UDP | SCTP))
 		key.l4_dstport = p->l4_dstport;
 	key.net_version = p->net_version;
+	read_time(p);
 	/* expire idle 15s active 60s when tcp.flags.reset or tcp.flags.fin linger 1s */
+	read_coarse_time(p);
 	life = live(&lan_flows_lives, (const __u64 *)&key, sizeof(key) / 8 - 1, sizeof(struct lan_flows_life),
 		&lan_flows_lives_shape, p->coarse_time, 15000000000ULL, 60000000000ULL);
 	key.life = life ? life->number : 0;
 	slot = own_slot(&lan_flows_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &lan_flows_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&lan_flows_spill, &key);
+	row = slot ? &slot->row : spilled(&lan_flows_spill, &key, sizeof(*row), &lan_flows_shape);
 	if (!row) {
-		bpf_map_update_elem(&lan_flows_spill, &key, &lan_flows_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&lan_flows_spill, &key);
+		spill(&lan_flows_spill, &key);
+		row = spilled(&lan_flows_spill, &key, sizeof(*row), &lan_flows_shape);
 	}
 	if (row) {
 		ledger_add(&m->flows_in_rows, 1, p->frame_len);
@@ -844,8 +890,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;

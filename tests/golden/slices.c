@@ -28,7 +28,7 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -527,6 +527,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 cpus;
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
@@ -595,6 +596,33 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	return slot;
 }
 
+/*
+ * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
+}
+
 struct ingress_ids_key {
 	__u16 id;
 	__u8 padding[6];
@@ -604,8 +632,6 @@ struct ingress_ids_row {
 	__u64 packets;
 };
 
-static const struct ingress_ids_row ingress_ids_row_new;
-
 struct ingress_ids_slot {
 	__u64 used;
 	struct ingress_ids_key key;
@@ -613,7 +639,7 @@ struct ingress_ids_slot {
 } __attribute__((aligned(32)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape ingress_ids_shape = { .mask = 15, .limit = 12 };
+const volatile struct own_shape ingress_ids_shape = { .mask = 15, .limit = 12, .cpus = 1 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -622,13 +648,13 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct ingress_ids_slot)));
 } ingress_ids_rows SEC(".maps");
 
-/* What finds no slot there, on any CPU; it grows with use. */
+/* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1024);
-	__type(key, struct ingress_ids_key);
-	__type(value, struct ingress_ids_row);
+	__uint(key_size, sizeof(struct ingress_ids_key));
+	__uint(value_size, sizeof(struct ingress_ids_row));
 } ingress_ids_spill SEC(".maps");
 
 struct {
@@ -671,10 +697,10 @@ static __always_inline void count_ingress_ids(const struct packet *p, struct ing
 	}
 	key.id = p->udp_payload_0_2;
 	slot = own_slot(&ingress_ids_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &ingress_ids_shape);
-	row = slot ? &slot->row : bpf_map_lookup_elem(&ingress_ids_spill, &key);
+	row = slot ? &slot->row : spilled(&ingress_ids_spill, &key, sizeof(*row), &ingress_ids_shape);
 	if (!row) {
-		bpf_map_update_elem(&ingress_ids_spill, &key, &ingress_ids_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&ingress_ids_spill, &key);
+		spill(&ingress_ids_spill, &key);
+		row = spilled(&ingress_ids_spill, &key, sizeof(*row), &ingress_ids_shape);
 	}
 	if (row) {
 		ledger_add(&m->ids_in_rows, 1, p->frame_len);

@@ -92,7 +92,7 @@ for suite in "${suites[@]}"; do
 		root=$(arm64 "$release") || exit
 		commands='uname -r; sh go; sh live'
 	fi
-	(cd "$work/files" && SMP=2,maxcpus=8 LIMIT=900 ROOT=$root "$here/vm/vm" "$kernel" "$commands") >"$work/$suite" 2>"$work/$suite.log"
+	(cd "$work/files" && SMP=2,maxcpus=8 LIMIT=1500 ROOT=$root "$here/vm/vm" "$kernel" "$commands") >"$work/$suite" 2>"$work/$suite.log"
 	echo "$suite: $(head -1 "$work/$suite")"
 	while read -r name; do
 		if diff <(one_of "$work/here" "$name") <(one_of "$work/$suite" "$name") >"$work/diff"; then

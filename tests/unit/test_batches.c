@@ -62,9 +62,11 @@ static int fake_info(int fd, void *to, __u32 *length)
 	struct bpf_map_info *info = to;
 
 	assert_int_equal(*length, sizeof(*info));
-	info->type = fd == ROWS_MAP ? BPF_MAP_TYPE_PERCPU_HASH : BPF_MAP_TYPE_PERCPU_ARRAY;
+	info->type = fd == ROWS_MAP ? BPF_MAP_TYPE_HASH : BPF_MAP_TYPE_PERCPU_ARRAY;
 	info->key_size = fd == ROWS_MAP ? sizeof(struct sample_key) : 4;
 	info->value_size = fd == SECTION_MAP ? sizeof(struct sample_section) : sizeof(struct sample_flow);
+	if (fd == ROWS_MAP)
+		info->value_size *= CPUS;
 	info->value_size += kernel.wrong_size;
 	info->max_entries = fd == ROWS_MAP ? MAX : 1;
 	if (fd == OWN_MAP) {
