@@ -327,6 +327,32 @@ static int sort_tables(const struct amon_exports *exports, struct amon_collected
 	return error;
 }
 
+/* Nothing that it returns ends with a read, so that nothing waits in the clone that rests to be written out. */
+static bool is_totals(const struct amon_exports *exports)
+{
+	bool any = amon_exports_reset(exports);
+
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].table_count; j++)
+			any |= exports->sections[i].tables[j].events || exports->sections[i].tables[j].expire;
+	return !any;
+}
+
+/* Another reader died behind its cut: another gives totals of one instant again, under the next number. */
+static int cut_again(struct amon_reader *reader, struct amon_collected *into, struct amon_failure *failure)
+{
+	int error = amon_reader_wait(reader);
+
+	return error ? cannot_wait(failure, error) : swap(reader, into, failure);
+}
+
+static int begin_read(struct amon_reader *reader, struct amon_collected *into, struct amon_failure *failure)
+{
+	if (PHASE(reader->control->state) != AMON_PHASE_CUT)
+		return swap(reader, into, failure);
+	return is_totals(reader->exports) ? cut_again(reader, into, failure) : take_over(reader, into, failure);
+}
+
 static int read_window(struct amon_reader *reader, struct amon_collected *into, struct amon_window *window,
                        struct amon_failure *failure)
 {
@@ -335,8 +361,7 @@ static int read_window(struct amon_reader *reader, struct amon_collected *into, 
 	int error = 0;
 
 	if (doubled)
-		error = PHASE(control->state) == AMON_PHASE_CUT ? take_over(reader, into, failure)
-		                                                : swap(reader, into, failure);
+		error = begin_read(reader, into, failure);
 	if (error)
 		return error;
 	/* of probes that do not swap, the window that is open is the one that is read */

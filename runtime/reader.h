@@ -11,7 +11,9 @@
  * program can still be writing to the one that rests, and reads it. Once what was read is written out, it is emptied.
  *
  * What must survive a reader lies in memory that the kernel keeps: where one dies, the next repeats its window, under
- * the same number, or goes on emptying what it had written out already.
+ * the same number, or goes on emptying what it had written out already. Of a probe that has totals alone it cuts
+ * another window, so that they are those of one instant; beside windows, the totals of one that is repeated may be a
+ * little later than its end.
  */
 
 /** How far a reader is with the window that was cut last. */

@@ -1446,6 +1446,24 @@ def memory(body):
 
 
 @test
+def openmetrics_of_a_probe_left_running():
+    """The command that reads adds up: of a probe that is reset a read alone is one read, and one that follows only grows."""
+    def totals(*arguments):
+        out = wants(amonc("read", "life", "-f", "openmetrics", *arguments, prefix=inside(name)), DONE).out
+        return [int(number) for number in re.findall(r"^amon_life_ingress_packets_total\S* (\d+)$", out, re.M)]
+    with network() as name:
+        spec = "probe life { TIMING ingress { metric packets = count() where eth.type == 0x1234; } }"
+        for timing, after in (("reset;", ([10], [4], [3, 3])), ("", ([10], [14], [17, 17]))):
+            wants(amonc("deploy", "-e", spec.replace("TIMING", timing), "-i", "a0", prefix=inside(name)), DONE)
+            got = []
+            for count, arguments in ((10, ()), (4, ()), (3, ("--count", "2", "--interval", "300ms"))):
+                send(name, count)
+                got.append(totals(*arguments))
+            wants(amonc("remove", "life", prefix=inside(name)), DONE)
+            same(timing or "totals", tuple(got), after)
+
+
+@test
 def interrupted_window():
     """With `window`, the last read is what came since the read before."""
     with network() as name:

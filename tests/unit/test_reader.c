@@ -176,11 +176,41 @@ static void test_nested_grace_period(void **state)
 	check_slow(false);
 }
 
+/* Totals are of one instant, whatever the reader before left: a counter and the rows of a table say the same. */
+static void test_totals_behind_a_dead_reader(void **state)
+{
+	struct amon_failure failure = { .message = "" };
+	struct running r;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	start(&r,
+	      "probe p { snapshot; ingress xdp { metric a = count(); table t by ip.src size 1Ki { metric n = count(); "
+	      "} } }",
+	      SESSIONS, TRAFFIC_SHUFFLED);
+	assert_int_equal(traffic_start(r.traffic, 1, 0), 0);
+	for (int i = 0; i < KILLS; i++) {
+		const struct amon_export_table *table = &r.fixture->exports->sections[0].tables[0];
+		struct amon_collected *collected = NULL;
+		struct amon_window window;
+
+		assert_int_equal(amon_reader_cut(r.fixture->loaded->reader, &collected, &window, &failure), 0);
+		assert_int_equal(count_of(&r, collected, "a"), count_rows(table, &collected->sections[0].tables[0]));
+		amon_collected_free(collected);
+		/* two of three die before they are done */
+		if (i % 3 == 0)
+			assert_int_equal(amon_reader_done(r.fixture->loaded->reader, &failure), 0);
+	}
+	traffic_stop(r.traffic);
+	stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_killed, stop_all),
 		cmocka_unit_test_teardown(test_killed_announcing, stop_all),
+		cmocka_unit_test_teardown(test_totals_behind_a_dead_reader, stop_all),
 		cmocka_unit_test_teardown(test_nested_announcing, stop_all),
 		cmocka_unit_test_teardown(test_nested_grace_period, stop_all),
 	};
