@@ -944,6 +944,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	for (uint32_t part = 0; part < section->part_count; part++)
 		plan_part(plan, section, &section->parts[part], diagnostics);
 	plan_section_clock(section);
+	plan_users(plan, section, globals, diagnostics);
 }
 
 struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,
@@ -968,6 +969,7 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 	/* .rodata, .data.replay */
 	plan->map_count = 2 + plan->scratch;
 	plan_take(&globals, "amon_control");
+	plan_take_users(probe, &globals);
 	plan->sections = amon_new_array(arena, struct amon_plan_section, probe->section_count + 1);
 	plan->section_count = probe->section_count;
 	for (const struct amon_section *section = probe->sections; section; section = section->next, i++) {
