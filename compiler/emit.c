@@ -149,8 +149,11 @@ static void declare_users(struct emitter *e, const struct amon_section *section)
 	bool xdp = section->hooks->kind == AMON_HOOK_XDP;
 
 	for (const struct amon_user *user = section->users; user; user = user->next) {
+		const char *path = user->file->source->name, *slash = strrchr(path, '/');
+
+		/* without the way to it, so that the same spec gives the same C everywhere */
 		fprintf(e->out, "/* Defined in %s, which is compiled apart, and linked. */\n",
-		        user->file->source->name);
+		        slash ? slash + 1 : path);
 		fprintf(e->out, "int %s(struct %s);\n\n", user->file->entry, xdp ? "xdp_md *xdp" : "__sk_buff *skb");
 	}
 }
