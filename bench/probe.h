@@ -50,7 +50,7 @@ static inline char *bench_read_file(const char *name)
 /** Spec to object, all in this process. */
 static inline void bench_compile(const char *name, const char *spec, struct bench_probe *probe)
 {
-	struct amon_check_options options = { NULL, 0 };
+	struct amon_check_options options = { .defines = NULL };
 	struct amon_diagnostics diagnostics;
 	struct amon_plan *plan;
 	struct amon_file *file;

@@ -11,6 +11,7 @@
 #include "compiler/plan.h"
 #include "runtime/direction.h"
 #include "runtime/document.h"
+#include "runtime/link.h"
 
 /* docs/language.md, Commands */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SPEC = 3, EXIT_CONFLICT = 4, EXIT_REFUSED = 5 };
@@ -35,6 +36,8 @@ struct options {
 /* Both texts that an object was made of; compiler/lines.h leads from one to the other. */
 #define AMON_SPEC_SECTION   ".amon.spec"
 #define AMON_SOURCE_SECTION ".amon.source"
+/* And of these files of C: of each its name, its function's name and its text, ended by a NUL each. */
+#define AMON_USERS_SECTION ".amon.users"
 
 /** A spec on its way to an object, or an object that was built. The arena owns all but the object. */
 struct compilation {
@@ -44,7 +47,11 @@ struct compilation {
 	struct amon_probe *probe; /* NULL where an object was given */
 	struct amon_plan *plan;   /* likewise */
 	struct amon_exports *exports;
-	char *c;                 /* likewise */
+	char *c; /* likewise */
+	/* likewise: files of C, and their objects, behind a place for that of `c` */
+	struct amon_user_file *users;
+	struct amon_image *images;
+	uint32_t user_count;
 	struct amon_lines lines; /* of the C */
 	void *object;
 	size_t object_size;
@@ -64,6 +71,14 @@ int compile_c(struct compilation *compilation);
  */
 int compile_without(struct compilation *compilation, const struct options *options, const struct compilation *whole,
                     uint32_t feature);
+/** Compiles the files of C that a spec names; what is wrong with them goes to the diagnostics. */
+void compile_users(struct compilation *compilation, const struct amon_file *file);
+/** Links them with the object. An exit status, after a complaint. */
+int link_users(struct compilation *compilation);
+/** The section of the object that holds their texts; NULL: there are none. In the arena. */
+char *encode_users(const struct compilation *compilation, size_t *length);
+/** The other way, of a built object: only what encode_users() knows of them. */
+void decode_users(struct compilation *compilation);
 /** To standard error; only errors under -q. */
 void print_diagnostics(const struct compilation *compilation, const struct options *options);
 void compilation_free(struct compilation *compilation);

@@ -32,6 +32,7 @@ static int open_object(struct compilation *c, const char *path)
 	c->exports = amon_exports_decode(c->arena, json, length, &error);
 	if (!c->exports)
 		return complain(EXIT_SPEC, "%s: its export table is damaged: %s", path, error);
+	decode_users(c);
 	return EXIT_DONE;
 }
 
@@ -115,10 +116,13 @@ int compilation_of_object(struct compilation *c, void *object, size_t size, cons
 /* Its text to a checked probe; NULL, and the diagnostics say why. */
 static struct amon_probe *check_source(struct compilation *c, const struct options *options)
 {
-	struct amon_check_options check = { options->defines, options->define_count };
+	struct amon_check_options check = { options->defines, options->define_count, NULL, 0 };
 	struct amon_file *file = options->expression ? amon_parse_fragment(c->arena, c->source, &c->diagnostics)
 	                                             : amon_parse(c->arena, c->source, &c->diagnostics);
 
+	compile_users(c, file);
+	check.users = c->users;
+	check.user_count = c->user_count;
 	return amon_check(c->arena, file, &check, &c->diagnostics);
 }
 
@@ -183,19 +187,23 @@ static int add_sections(struct compilation *c)
 	const char *exports = amon_exports_encode(c->arena, c->exports);
 	/* without the path to it, so that the same spec gives the same object everywhere */
 	const char *lines = amon_lines_encode(c->arena, basename(c->source->name), &c->lines);
+	size_t users_length = 0;
+	const char *users = encode_users(c, &users_length);
 	const struct {
 		const char *name, *text;
 		size_t length;
 	} sections[] = { { AMON_EXPORTS_SECTION, exports, strlen(exports) },
 		         { AMON_SPEC_SECTION, c->source->text, c->source->length },
 		         { AMON_SOURCE_SECTION, c->c, strlen(c->c) },
-		         { AMON_LINES_SECTION, lines, strlen(lines) } };
+		         { AMON_LINES_SECTION, lines, strlen(lines) },
+		         { AMON_USERS_SECTION, users, users_length } };
 
 	int error = 0;
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]) && !error; i++)
-		error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
-		                                sections[i].length);
+		if (sections[i].text)
+			error = amon_object_add_section(&c->object, &c->object_size, sections[i].name, sections[i].text,
+			                                sections[i].length);
 	if (!error)
 		error = seal_object(c);
 	if (error)
@@ -216,6 +224,7 @@ int compile_c(struct compilation *c)
 		c->object = result.object;
 		c->object_size = result.object_size;
 		result.object = NULL;
+		status = link_users(c);
 	}
 	amon_frontend_result_free(&result);
 	return status;

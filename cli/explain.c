@@ -162,6 +162,17 @@ static void print_expire(const struct amon_export_expire *expire)
 	       expire->slot_size);
 }
 
+static void print_table(const struct amon_export_table *table)
+{
+	if (table->user)
+		printf("  table %s: map %s\n", table->name, table->map);
+	else
+		printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
+		       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
+	print_expire(table->expire);
+	print_columns(table->columns, table->column_count, "    ");
+}
+
 static void print_exports(const struct amon_exports *exports)
 {
 	for (uint32_t s = 0; s < exports->section_count; s++) {
@@ -169,14 +180,8 @@ static void print_exports(const struct amon_exports *exports)
 
 		printf("\n%s\n", section->name);
 		print_columns(section->columns, section->column_count, "  ");
-		for (uint32_t t = 0; t < section->table_count; t++) {
-			const struct amon_export_table *table = &section->tables[t];
-
-			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
-			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
-			print_expire(table->expire);
-			print_columns(table->columns, table->column_count, "    ");
-		}
+		for (uint32_t t = 0; t < section->table_count; t++)
+			print_table(&section->tables[t]);
 		for (uint32_t t = 0; t < section->private_count; t++)
 			printf("  private table %s: its ledger\n", section->privates[t].name);
 	}
@@ -193,6 +198,11 @@ static const char *type_name(uint32_t type)
 		[BPF_MAP_TYPE_PROG_ARRAY] = "programs",
 		[BPF_MAP_TYPE_PERCPU_ARRAY] = "per-CPU array",
 		[BPF_MAP_TYPE_PERCPU_HASH] = "per-CPU hash",
+		[BPF_MAP_TYPE_LRU_HASH] = "LRU hash",
+		[BPF_MAP_TYPE_LRU_PERCPU_HASH] = "per-CPU LRU hash",
+		[BPF_MAP_TYPE_LPM_TRIE] = "LPM trie",
+		[BPF_MAP_TYPE_QUEUE] = "queue",
+		[BPF_MAP_TYPE_STACK] = "stack",
 		[BPF_MAP_TYPE_RINGBUF] = "ring buffer",
 	};
 

@@ -105,6 +105,55 @@ static void print_c(const char *c, const struct place *place)
 	}
 }
 
+/* --- users' C */
+
+/* The function that was verified, where it is a user's. */
+static const struct amon_user_file *find_user(const struct compilation *c, const struct amon_refusal *refusal)
+{
+	for (uint32_t i = 0; i < c->user_count; i++)
+		if (!strcmp(c->users[i].entry, refusal->function))
+			return &c->users[i];
+	return NULL;
+}
+
+static bool is_line(const struct amon_source *source, uint32_t number, const struct amon_refusal_note *note,
+                    struct amon_span *span)
+{
+	uint32_t length, indent;
+	const char *text = amon_source_line(source, number, &length);
+
+	indent = (uint32_t)strspn(text, " \t");
+	indent = indent > length ? length : indent;
+	if (length - indent != note->length || memcmp(text + indent, note->text, note->length) != 0)
+		return false;
+	*span = (struct amon_span){ source, source->line_starts[number - 1] + indent,
+		                    source->line_starts[number - 1] + length };
+	return true;
+}
+
+/* A line of the file. Old kernels tell its text alone, which may stand there twice: then nobody knows. */
+static bool find_line(const struct amon_source *source, const struct amon_refusal_note *note, struct amon_span *span)
+{
+	uint32_t found = 0;
+
+	if (note->line)
+		return note->line <= source->line_count && is_line(source, note->line, note, span);
+	for (uint32_t number = 1; number <= source->line_count; number++)
+		found += is_line(source, number, note, span);
+	return found == 1;
+}
+
+/* The line that the verifier stood at, or of what the file includes, the one that led there. */
+static struct amon_span user_span(const struct amon_user_file *user, const struct amon_refusal *refusal)
+{
+	struct amon_span span = { 0 };
+
+	for (uint32_t i = 0; i < refusal->note_count; i++)
+		if (find_line(user->source, &refusal->notes[i], &span))
+			return span;
+	return (struct amon_span){ 0 };
+}
+
 static void print_span(const struct options *options, const struct compilation *c, struct amon_span span,
                        const char *reason)
 {
@@ -131,13 +180,31 @@ static void print_refusal(const struct options *options, const struct compilatio
 		print_c(texts->c, &place);
 }
 
+static void print_user(const struct options *options, const struct compilation *c, const struct amon_user_file *user,
+                       const struct amon_refusal *refusal)
+{
+	struct amon_span span = user_span(user, refusal);
+
+	if (span.source)
+		print_span(options, c, span, refusal->reason);
+	else
+		complain(0, "the kernel's verifier refuses amon_packet() of %s: %s%s%.*s%s", user->source->name,
+		         refusal->reason, refusal->note_count ? ", at `" : "",
+		         refusal->note_count ? (int)refusal->notes->length : 0,
+		         refusal->note_count ? refusal->notes->text : "", refusal->note_count ? "`" : "");
+}
+
 void report_refusal(const struct options *options, const struct compilation *c, const struct amon_failure *failure)
 {
 	struct texts texts = texts_of(c);
+	const struct amon_user_file *user;
 	struct amon_refusal refusal;
 
 	amon_refusal_read(failure->log, &refusal);
-	if (texts.c && refusal.reason[0])
+	user = find_user(c, &refusal);
+	if (user && refusal.reason[0])
+		print_user(options, c, user, &refusal);
+	else if (texts.c && refusal.reason[0])
 		print_refusal(options, c, &texts, &refusal);
 	else
 		complain(0, "%s", failure->message);

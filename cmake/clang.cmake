@@ -19,6 +19,15 @@ set_target_properties(amon-clang PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidd
 target_include_directories(amon-clang SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
 target_include_directories(amon-clang PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(amon-clang PRIVATE -fno-rtti)
+# What a user's C may include: clang's own headers, the kernel's for users, libbpf's.
+find_path(AMON_CLANG_INCLUDE NAMES stddef.h HINTS ${LLVM_LIBRARY_DIRS}/clang/19/include NO_DEFAULT_PATH REQUIRED)
+set(AMON_SYSTEM_INCLUDE /usr/include)
+set(AMON_ARCH_INCLUDE ${AMON_SYSTEM_INCLUDE}/${CMAKE_CXX_LIBRARY_ARCHITECTURE})
+foreach(target amon-clang amon-runtime)
+  foreach(name CLANG SYSTEM ARCH)
+    target_compile_definitions(${target} PRIVATE AMON_${name}_INCLUDE="${AMON_${name}_INCLUDE}")
+  endforeach()
+endforeach()
 target_link_directories(amon-clang PRIVATE ${LLVM_LIBRARY_DIRS})
 
 if(AMON_STATIC_CLANG)

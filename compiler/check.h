@@ -5,6 +5,7 @@
 #include "aggregations.h"
 #include "fields.h"
 #include "syntax.h"
+#include "user_file.h"
 
 /*
  * The checked probe: names resolved, lets and params substituted, constants folded, types and dimensions known.
@@ -125,6 +126,7 @@ struct amon_column {
 	uint32_t width;                             /* of a fold, in bytes */
 	bool is_signed, is_state;                   /* of a fold */
 	uint32_t begun;                             /* of a fold: behind those whose values it begins with */
+	const struct amon_user_member *member;      /* of a user's map: what it is there, or a CPU's number */
 	const struct amon_column *narrowed; /* of a previous value: whose `where` lets packets come; NULL: all */
 	struct amon_buckets buckets;        /* histogram */
 	struct amon_value *where;           /* NULL: always; METRIC */
@@ -183,6 +185,27 @@ struct amon_table {
 	struct amon_table *next;
 };
 
+/** A map of a user's file that is exported: as a table, or as metrics of its section. */
+struct amon_user_export {
+	const char *name, *help;
+	struct amon_span span; /* head */
+	const struct amon_statement *statement;
+	const struct amon_user_map *map;
+	bool is_table;
+	struct amon_columns keys, metrics; /* of a list, keys alone; of no table, metrics alone */
+	struct amon_timing timing;
+	struct amon_section *section;
+	struct amon_user_export *next;
+};
+
+/** A user's file of C, which a section runs for each packet that it selects. */
+struct amon_user {
+	const struct amon_user_file *file;
+	struct amon_span span; /* head of its statement */
+	struct amon_user_export *exports, **last;
+	struct amon_user *next;
+};
+
 enum amon_hook_kind {
 	AMON_HOOK_XDP,
 	AMON_HOOK_TC_INGRESS,
@@ -212,6 +235,7 @@ struct amon_section {
 	struct amon_memory memory;
 	struct amon_table *tables;
 	uint32_t table_count;
+	struct amon_user *users;
 	struct amon_section *next;
 };
 
@@ -234,6 +258,8 @@ struct amon_define {
 struct amon_check_options {
 	struct amon_define *defines;
 	uint32_t define_count;
+	const struct amon_user_file *users; /* one for each `source` of the file */
+	uint32_t user_count;
 };
 
 /** True where they have the same value in every packet, as far as their form tells. */

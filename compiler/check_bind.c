@@ -6,7 +6,7 @@
  * comes with a later version is refused here, and its name kept so that its uses are no errors of their own.
  */
 
-static void init_columns(struct amon_columns *columns)
+void check_columns_init(struct amon_columns *columns)
 {
 	columns->last = &columns->first;
 }
@@ -43,8 +43,7 @@ static void bind_statements(struct check *check, struct block *block, const stru
 static const char *const later[] = {
 	[AMON_STATEMENT_LEVEL] = "`level` comes",   [AMON_STATEMENT_FEATURE] = "`feature` comes",
 	[AMON_STATEMENT_IMPORT] = "`import` comes", [AMON_STATEMENT_USE] = "`use` comes",
-	[AMON_STATEMENT_SOURCE] = "`source` comes", [AMON_STATEMENT_SAMPLE] = "`sample` comes",
-	[AMON_STATEMENT_LIMIT] = "`limit` comes",
+	[AMON_STATEMENT_SAMPLE] = "`sample` comes", [AMON_STATEMENT_LIMIT] = "`limit` comes",
 };
 
 static void bind_later(struct check *check, struct block *block, const struct amon_statement *statement)
@@ -63,13 +62,6 @@ static void bind_use(struct check *check, struct block *block, const struct amon
 {
 	bind_later(check, block, statement);
 	block->open = true;
-}
-
-static void bind_source(struct check *check, struct block *block, const struct amon_statement *statement)
-{
-	bind_later(check, block, statement);
-	for (const struct amon_statement *map = statement->body; map; map = map->next)
-		check_name_define(check, block, NAME_LATER, map->name, map);
 }
 
 /* --- lets, params, columns */
@@ -119,10 +111,10 @@ static struct amon_table *table_new(struct check *check, struct amon_section *se
 	table->span = statement->head;
 	table->section = section;
 	table->size = AMON_DEFAULT_SIZE;
-	init_columns(&table->keys);
-	init_columns(&table->metrics);
-	init_columns(&table->derives);
-	init_columns(&table->memory.items);
+	check_columns_init(&table->keys);
+	check_columns_init(&table->metrics);
+	check_columns_init(&table->derives);
+	check_columns_init(&table->memory.items);
 	if (section->table_count == AMON_MAX_TABLES) {
 		amon_error(check->diagnostics, statement->name.span, "a section has at most %d tables",
 		           AMON_MAX_TABLES);
@@ -160,9 +152,9 @@ static struct amon_section *section_new(struct check *check, const struct amon_s
 	struct amon_section *section = amon_new(check->arena, struct amon_section);
 
 	section->span = statement->head;
-	init_columns(&section->metrics);
-	init_columns(&section->derives);
-	init_columns(&section->memory.items);
+	check_columns_init(&section->metrics);
+	check_columns_init(&section->derives);
+	check_columns_init(&section->memory.items);
 	check_hooks(check, section, statement);
 	check->probe->section_count++;
 	*check->last_section = section;
@@ -185,13 +177,20 @@ static void bind_section(struct check *check, struct block *block, const struct 
 /* --- blocks; what is missing here defines no name */
 
 static binder *const binders[] = {
-	[AMON_STATEMENT_SECTION] = bind_section, [AMON_STATEMENT_LEVEL] = bind_later_name,
-	[AMON_STATEMENT_FEATURE] = bind_later,   [AMON_STATEMENT_IMPORT] = bind_later,
-	[AMON_STATEMENT_USE] = bind_use,         [AMON_STATEMENT_LET] = bind_let,
-	[AMON_STATEMENT_PARAM] = bind_let,       [AMON_STATEMENT_METRIC] = bind_metric,
-	[AMON_STATEMENT_STATE] = bind_metric,    [AMON_STATEMENT_DERIVE] = bind_derive,
-	[AMON_STATEMENT_TABLE] = bind_table,     [AMON_STATEMENT_EVENTS] = bind_events,
-	[AMON_STATEMENT_SOURCE] = bind_source,   [AMON_STATEMENT_SAMPLE] = bind_later,
+	[AMON_STATEMENT_SECTION] = bind_section,
+	[AMON_STATEMENT_LEVEL] = bind_later_name,
+	[AMON_STATEMENT_FEATURE] = bind_later,
+	[AMON_STATEMENT_IMPORT] = bind_later,
+	[AMON_STATEMENT_USE] = bind_use,
+	[AMON_STATEMENT_LET] = bind_let,
+	[AMON_STATEMENT_PARAM] = bind_let,
+	[AMON_STATEMENT_METRIC] = bind_metric,
+	[AMON_STATEMENT_STATE] = bind_metric,
+	[AMON_STATEMENT_DERIVE] = bind_derive,
+	[AMON_STATEMENT_TABLE] = bind_table,
+	[AMON_STATEMENT_EVENTS] = bind_events,
+	[AMON_STATEMENT_SOURCE] = check_source_define,
+	[AMON_STATEMENT_SAMPLE] = bind_later,
 	[AMON_STATEMENT_LIMIT] = bind_later,
 };
 
@@ -262,7 +261,7 @@ struct block *check_bind(struct check *check, const struct amon_file *file)
 	check->probe->help = probe->attributes.help.text;
 	block = check_block_new(check, outer, probe);
 	block->derives = &check->probe->derives;
-	init_columns(&check->probe->derives);
+	check_columns_init(&check->probe->derives);
 	bind_statements(check, block, probe->body);
 	check_sections_exist(check, probe);
 	return block;

@@ -7,6 +7,7 @@
  *   check_bind.c     every block and every name that the text defines
  *   check_section.c  settings, `where`, lets, metrics (check_metric.c, check_buckets.c), memory (check_memory.c) and
  *                    tables (check_table.c): all that is computed for packets
+ *   check_source.c   what users' C exports
  *   check_derive.c   all that is computed at export, which needs the types of the former
  *   check_never.c    warnings about what can never hold
  * Expressions: check_expression.c walks the tree and hands its parts to check_functions.c, check_set.c,
@@ -52,6 +53,7 @@ enum name_kind {
 	NAME_PROBE = 1 << 8,
 	NAME_EVENTS = 1 << 10,
 	NAME_FOLD = 1 << 11, /* a metric that packets can read, too */
+	NAME_MAP = 1 << 12,  /* of a user's: a table, or metrics called NAME.MEMBER */
 	NAME_LATER = 1 << 9, /* whatever else of a later version has a name */
 };
 #define NAME_COLUMNS (NAME_KEY | NAME_METRIC | NAME_FOLD | NAME_DERIVE)
@@ -300,6 +302,7 @@ struct block *check_bind(struct check *check, const struct amon_file *file);
 /* Sections and tables hang in their probe and section at once; columns only once they are found right. */
 struct amon_column *check_column_new(struct check *check, struct block *block, enum amon_column_kind kind,
                                      struct name *name, struct amon_span span);
+void check_columns_init(struct amon_columns *columns);
 void check_columns_add(struct amon_columns *columns, struct amon_column *column);
 
 /* check_hooks.c */
@@ -338,6 +341,13 @@ bool check_buckets(const struct place *place, const struct amon_syntax *form, co
 /* check_table.c */
 void check_key_define(struct check *check, struct block *block, const struct amon_key_syntax *key);
 void check_table(struct check *check, struct block *block);
+
+/* check_source.c */
+
+/* Defines what a `source` exports of its maps. */
+void check_source_define(struct check *check, struct block *block, const struct amon_statement *statement);
+/* What is read of a section's maps, once its timing is known. */
+void check_sources(struct check *check, struct block *section);
 
 /* check_derive.c: all that is computed at export */
 void check_exports(struct check *check, struct block *probe);

@@ -25,9 +25,10 @@ static const struct {
 	enum name_kind kind;
 	const char *text;
 } kind_names[] = {
-	{ NAME_LET, "let" },       { NAME_PARAM, "param" },     { NAME_STATE, "state" },   { NAME_FOLD, "fold" },
-	{ NAME_KEY, "key" },       { NAME_METRIC, "metric" },   { NAME_DERIVE, "derive" }, { NAME_TABLE, "table" },
-	{ NAME_EVENTS, "events" }, { NAME_SECTION, "section" }, { NAME_PROBE, "probe" },   { NAME_LATER, "name" },
+	{ NAME_LET, "let" },    { NAME_PARAM, "param" },   { NAME_STATE, "state" },     { NAME_FOLD, "fold" },
+	{ NAME_KEY, "key" },    { NAME_METRIC, "metric" }, { NAME_DERIVE, "derive" },   { NAME_TABLE, "table" },
+	{ NAME_MAP, "map" },    { NAME_EVENTS, "events" }, { NAME_SECTION, "section" }, { NAME_PROBE, "probe" },
+	{ NAME_LATER, "name" },
 };
 
 static const char *kind_name(enum name_kind kind)
@@ -108,7 +109,7 @@ void check_name_reserved(struct check *check, enum name_kind kind, struct amon_n
 		if ((reserved[i].kinds & kind) && !strcmp(reserved[i].word, name.text))
 			amon_error(check->diagnostics, name.span, "no %s may be called `%s`: %s", kind_name(kind),
 			           name.text, reserved[i].reason);
-	if ((kind & (NAME_TABLE | NAME_SECTION)) && begins_field(name.text))
+	if ((kind & (NAME_TABLE | NAME_SECTION | NAME_MAP)) && begins_field(name.text))
 		amon_error(check->diagnostics, name.span, "no %s may be called `%s`: fields begin with it",
 		           kind_name(kind), name.text);
 	else if ((kind & (NAME_PACKETS | NAME_TABLE)) && amon_protocol_find(name.text))

@@ -118,7 +118,7 @@ void check_metrics(struct check *check, struct block *block, struct amon_columns
 	for (struct name *name = block->first; name; name = name->next) {
 		if (name->kind & NAME_MEMORY)
 			check_memory(check, name);
-		if (!(name->kind & (NAME_METRIC | NAME_FOLD)))
+		if (!(name->kind & (NAME_METRIC | NAME_FOLD)) || name->column->member)
 			continue;
 		if (name->kind == NAME_METRIC)
 			check_metric(check, name);
@@ -152,6 +152,7 @@ static void check_section(struct check *check, struct block *block, struct amon_
 	for (struct block *table = block->first_inside; table; table = table->next)
 		check_table(check, table);
 	check_asked_order(check, section);
+	check_sources(check, block);
 }
 
 void check_packets(struct check *check, struct block *probe)

@@ -51,6 +51,9 @@ void check_timing_column(struct check *check, struct amon_column *column, const 
 {
 	const struct amon_name *word = attributes->snapshot.text ? &attributes->snapshot : &attributes->reset;
 
+	/* a reset of users' maps is done by the swap, whatever is in them */
+	if (column->member)
+		return;
 	if (word->text && column->table)
 		check_help(check,
 		           amon_error(check->diagnostics, word->span, "`%s` does not stand behind what is in a table",

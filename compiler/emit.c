@@ -143,6 +143,20 @@ static void find_uses(struct emitter *e, const char *body)
 	e->uses[USE_ABOVE] |= e->uses[USE_BUCKET_LINEAR] || e->uses[USE_BUCKET_EDGES];
 }
 
+static void declare_users(struct emitter *e, const struct amon_section *section)
+{
+	bool xdp = section->hooks->kind == AMON_HOOK_XDP;
+
+	for (const struct amon_user *user = section->users; user; user = user->next) {
+		const char *path = user->file->source->name, *slash = strrchr(path, '/');
+
+		/* without the way to it, so that the same spec gives the same C everywhere */
+		fprintf(e->out, "/* Defined in %s, which is compiled apart, and linked. */\n",
+		        slash ? slash + 1 : path);
+		fprintf(e->out, "int %s(struct %s);\n\n", user->file->entry, xdp ? "xdp_md *xdp" : "__sk_buff *skb");
+	}
+}
+
 /* Everything behind the head, so that the head holds only what it uses. */
 static void write_body(struct emitter *e)
 {
@@ -177,6 +191,8 @@ static void write_body(struct emitter *e)
 		emit_template(e, "flow.h");
 	for (uint32_t i = 0; i < e->plan->section_count; i++)
 		emit_section_maps(e, &e->plan->sections[i]);
+	for (uint32_t i = 0; i < e->plan->section_count; i++)
+		declare_users(e, e->plan->sections[i].section);
 	emit_template(e, "arithmetic.h");
 	emit_template(e, "extreme.h");
 	emit_template(e, "buckets.h");

@@ -28,6 +28,31 @@ static void write_section_call(struct emitter *e, const struct amon_plan_section
 	fprintf(e->out, "\t%s%s(p);\n", section->function, once ? "_once" : "");
 }
 
+/* The users' C of a section, for the packets that it selects: of a super-packet, once. */
+static void write_user_calls(struct emitter *e, const struct amon_plan_section *section, enum amon_hook_kind hook)
+{
+	const struct amon_hook *at = hook_at(section->section, hook);
+	const char *context = hook == AMON_HOOK_XDP ? "xdp" : "skb";
+	const char *known = at == section->section->hooks ? NULL : "(!amon_replay || amon_frame.direction)";
+
+	for (const struct amon_user *user = section->section->users; user; user = user->next) {
+		emit_comment(e->arena, e->out, 1, "", user->span);
+		if (known && section->selects)
+			fprintf(e->out, "\tif (%s && %s(p))\n\t", known, section->selects);
+		else if (known || section->selects)
+			fprintf(e->out, "\tif (%s%s)\n\t", known ? known : section->selects, known ? "" : "(p)");
+		fprintf(e->out, "\t%s(%s);\n", user->file->entry, context);
+	}
+	emit_mark(e->out, AMON_NO_SPAN);
+}
+
+static void write_users(struct emitter *e, enum amon_hook_kind hook)
+{
+	for (uint32_t i = 0; i < e->plan->section_count; i++)
+		if (amon_plan_runs_at(e->plan->sections[i].section, hook))
+			write_user_calls(e, &e->plan->sections[i], hook);
+}
+
 static bool any_once(const struct amon_plan *plan, enum amon_hook_kind hook)
 {
 	for (uint32_t i = 0; i < plan->section_count; i++)
@@ -102,7 +127,16 @@ static void write_xdp_program(struct emitter *e)
 	fprintf(e->out, "\tsections_xdp(p);\n");
 	if (any_once(e->plan, AMON_HOOK_XDP))
 		fprintf(e->out, "\tsections_xdp_once(p);\n");
+	write_users(e, AMON_HOOK_XDP);
 	fprintf(e->out, "\treturn XDP_PASS;\n}\n\n");
+}
+
+static bool any_selects(const struct amon_plan *plan, enum amon_hook_kind hook)
+{
+	for (uint32_t i = 0; i < plan->section_count; i++)
+		if (plan->sections[i].selects && amon_plan_runs_at(plan->sections[i].section, hook))
+			return true;
+	return false;
 }
 
 static void write_super(struct emitter *e, enum amon_hook_kind hook)
@@ -125,15 +159,16 @@ static void write_super(struct emitter *e, enum amon_hook_kind hook)
 	fprintf(e->out,
 	        "\t\tfor (__u32 i = 0; i < 3; i++)\n\t\t\tif (super_piece(p, &s, i))\n\t\t\t\tsections_%s(p);\n",
 	        suffix);
-	if (once) {
+	if (once || any_selects(e->plan, hook)) {
 		fprintf(e->out, "\t\tp->frame_len = s.frame_len;\n\t\tp->weight = 1;\n");
 		for (uint32_t i = 0; i < e->plan->member_count; i++)
 			if (e->plan->members[i].field->per_packet &&
 			    strcmp(e->plan->members[i].field->member, "frame_len") != 0)
 				fprintf(e->out, "\t\tp->%s = s.%s;\n", e->plan->members[i].field->member,
 				        e->plan->members[i].field->member);
-		fprintf(e->out, "\t\tsections_%s_once(p);\n", suffix);
 	}
+	if (once)
+		fprintf(e->out, "\t\tsections_%s_once(p);\n", suffix);
 	fprintf(e->out, "\t}\n");
 }
 
@@ -146,6 +181,7 @@ static void write_tc_program(struct emitter *e, enum amon_hook_kind hook)
 	if (e->plan->parses)
 		fprintf(e->out, "\tp->cause = parse_skb(skb, p);\n");
 	write_super(e, hook);
+	write_users(e, hook);
 	fprintf(e->out, "\treturn TC_ACT_UNSPEC;\n}\n\n");
 }
 

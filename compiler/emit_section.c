@@ -716,6 +716,21 @@ static void write_section_function(struct emitter *e, const struct amon_plan_sec
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
+/* Which packets the users' C of the section sees. */
+static void write_selects_function(struct emitter *e, const struct amon_plan_section *section)
+{
+	unsigned int temporaries;
+	struct amon_writer w = begin_body(e, section, &temporaries);
+	struct amon_c condition;
+
+	emit_comment(e->arena, e->out, 0, "where ", section->section->where->span);
+	fprintf(e->out, "static __noinline bool %s(%s *p)\n{\n", section->selects, packet_type(section));
+	condition = amon_c_condition(&w, section->section->where);
+	amon_write(&w, "return %s;\n", condition.text);
+	fprintf(e->out, "}\n\n");
+	emit_mark(e->out, AMON_NO_SPAN);
+}
+
 void emit_section(struct emitter *e, const struct amon_plan_section *section)
 {
 	for (uint32_t i = 0; i < section->asked_count; i++)
@@ -732,4 +747,6 @@ void emit_section(struct emitter *e, const struct amon_plan_section *section)
 	write_section_function(e, section, false);
 	if (section->weighted && section->once)
 		write_section_function(e, section, true);
+	if (section->selects)
+		write_selects_function(e, section);
 }

@@ -19,23 +19,6 @@ struct amon_export_counter {
 	uint32_t offset;
 };
 
-/** How a number lies in a user's map. */
-enum amon_form {
-	AMON_FORM_UNSIGNED,
-	AMON_FORM_SIGNED,
-	AMON_FORM_NETWORK, /* unsigned, its highest byte first: __be16, __be32, __be64 */
-	AMON_FORM_CPU,     /* no bytes: the number of the CPU whose value this row is */
-};
-
-/**
- * Where a column of a user's map comes from: 1, 2, 4 or 8 bytes of a number, or an address's. Structs and arrays are
- * told member by member. As rows are read, they become what amon's own maps hold: see struct amon_export_user.
- */
-struct amon_export_source {
-	uint32_t offset, size; /* in the map's key or value */
-	enum amon_form form;
-};
-
 struct amon_export_column {
 	enum amon_column_kind kind;
 	const char *name; /* as exported */
@@ -53,32 +36,6 @@ struct amon_export_column {
 	struct amon_export_value *value;  /* DERIVE */
 	struct amon_export_source source; /* KEY, METRIC of a user's map */
 };
-
-/** The kinds of maps that can be read, of all that a user's C may have: what it means to read one is in storage.c. */
-enum amon_map_kind {
-	AMON_MAP_ARRAY,
-	AMON_MAP_PERCPU_ARRAY,
-	AMON_MAP_HASH,
-	AMON_MAP_PERCPU_HASH,
-	AMON_MAP_LRU_HASH,
-	AMON_MAP_LRU_PERCPU_HASH,
-	AMON_MAP_LPM_TRIE,
-	/* lists: rows without keys, in their order */
-	AMON_MAP_QUEUE,   /* the oldest first */
-	AMON_MAP_STACK,   /* the newest first */
-	AMON_MAP_RINGBUF, /* the oldest first; records of one size */
-	AMON_MAP_KINDS,
-};
-
-static inline bool amon_map_is_percpu(enum amon_map_kind kind)
-{
-	return kind == AMON_MAP_PERCPU_ARRAY || kind == AMON_MAP_PERCPU_HASH || kind == AMON_MAP_LRU_PERCPU_HASH;
-}
-
-static inline bool amon_map_is_list(enum amon_map_kind kind)
-{
-	return kind >= AMON_MAP_QUEUE;
-}
 
 /**
  * A map of a user's C, behind a table, or behind a part of a section's record (an array of one entry).
@@ -195,6 +152,7 @@ struct amon_export_section {
 	struct amon_hook hooks[AMON_HOOK_COUNT];
 	uint32_t hook_count;
 	bool coarse;
+	bool runs_users;                    /* and so needs frames as they are, also in a replay */
 	struct amon_export_column *columns; /* metrics and derives in the order of the spec */
 	uint32_t column_count;
 	struct amon_export_table *tables; /* amon's own, then those of users' maps */

@@ -309,6 +309,7 @@ static const struct amon_schema section_rows[] = {
 	TEXT(struct amon_export_section, name, "name"),
 	ITEMS(struct amon_export_section, hooks, hook_count, "hooks", AMON_SCHEMA_INLINE, AMON_HOOK_COUNT, hook_rows),
 	BOOL(struct amon_export_section, coarse, "coarse"),
+	BOOL(struct amon_export_section, runs_users, "runs_users"),
 	ARRAY(struct amon_export_section, parts, part_count, "parts", part_rows),
 	U32(struct amon_export_section, record_size, "record_size"),
 	U63(struct amon_export_section, signature, "signature"),

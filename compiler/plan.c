@@ -19,8 +19,9 @@
 /* Sections with more metrics than this, or more conditions, are verified function by function. */
 #define INLINE_METRICS    24
 #define INLINE_CONDITIONS 6
-/* struct packet goes to a map beyond this many bytes: the stack has 512 for all that is called. */
-#define PACKET_ON_STACK 208
+/* struct packet goes to a map beyond this many bytes: the stack has 512 for all that is called, users' C included. */
+#define PACKET_ON_STACK             208
+#define PACKET_ON_STACK_BESIDE_USER 64
 
 const char *const amon_cause_names[AMON_CAUSE_COUNT] = {
 	"WHOLE",         "ETH_TRUNCATED",  "VLAN_TRUNCATED", "PPPOE_TRUNCATED",     "MPLS_TRUNCATED", "ARP_TRUNCATED",
@@ -433,6 +434,14 @@ static uint32_t type_size(const char *c_type)
 	                                                               : 1;
 }
 
+static bool has_users(const struct amon_probe *probe)
+{
+	for (const struct amon_section *section = probe->sections; section; section = section->next)
+		if (section->users)
+			return true;
+	return false;
+}
+
 static void plan_packet(struct amon_plan *plan)
 {
 	uint32_t slices = 0, fields = 0;
@@ -452,7 +461,7 @@ static void plan_packet(struct amon_plan *plan)
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
 	plan->packet_size += plan->slice_count * 9 + (plan->exact && plan->coarse) * 8;
-	plan->scratch = plan->packet_size > PACKET_ON_STACK;
+	plan->scratch = plan->packet_size > (has_users(plan->probe) ? PACKET_ON_STACK_BESIDE_USER : PACKET_ON_STACK);
 }
 
 /* --- records */
@@ -945,6 +954,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	for (uint32_t part = 0; part < section->part_count; part++)
 		plan_part(plan, section, &section->parts[part], diagnostics);
 	plan_section_clock(section);
+	plan_users(plan, section, globals, diagnostics);
 }
 
 struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *probe,
@@ -969,6 +979,7 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 	/* .rodata, .data.replay */
 	plan->map_count = 2 + plan->scratch;
 	plan_take(&globals, "amon_control");
+	plan_take_users(probe, &globals);
 	plan->sections = amon_new_array(arena, struct amon_plan_section, probe->section_count + 1);
 	plan->section_count = probe->section_count;
 	for (const struct amon_section *section = probe->sections; section; section = section->next, i++) {

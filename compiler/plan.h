@@ -151,6 +151,15 @@ struct amon_plan_memory {
 	bool exchanged;      /* without a lock */
 };
 
+/** A map of a user's file, as its rows or its part of the section's record are read. */
+struct amon_plan_export {
+	const struct amon_user_export *export;
+	struct amon_layout *keys, *metrics; /* of the columns, in their order */
+	uint32_t key_size, record_size;
+	uint32_t offset; /* of a part: in what is read of the section */
+	bool twice;
+};
+
 /** Of a section's records: those of clones and the one that they share. */
 #define AMON_PLAN_PARTS 2
 
@@ -180,6 +189,9 @@ struct amon_plan_section {
 	bool weighted; /* runs at TC, where a run may stand for several wire packets */
 	bool shared;   /* its functions are verified apart, and read the packet through volatile */
 	bool once;
+	struct amon_plan_export *exports; /* of its users' maps: in the order of the spec */
+	uint32_t export_count;
+	const char *selects;             /* function that tells which packets they see; NULL: all, or there are none */
 	struct amon_plan_memory *memory; /* its own; NULL: none */
 	const char *before;              /* struct and per-CPU map: what a packet finds remembered; NULL: nothing is */
 	bool numbered;                   /* needs the number of the window */
@@ -239,6 +251,7 @@ uint64_t amon_table_signature(const struct amon_table *table);
 uint64_t amon_metric_signature(const struct amon_column *column);
 uint64_t amon_rows_signature(const struct amon_plan_table *table);
 uint64_t amon_memory_signature(const struct amon_plan_section *section, const struct amon_plan_table *table);
+uint64_t amon_export_signature(const struct amon_plan_export *export);
 uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
                              const struct amon_plan_part *part);
 

@@ -13,6 +13,7 @@ struct place {
 	const struct amon_plan_metric *metric;
 	uint32_t offset; /* of the metric's record in all that is read */
 	const struct amon_plan_key *key;
+	const struct amon_layout *layout; /* of what comes from a user's map */
 };
 
 struct block {
@@ -32,6 +33,15 @@ static struct place *metrics_of(const struct amon_plan_record *record, uint32_t 
 		*to++ = (struct place){ .column = record->metrics[i].column,
 			                .metric = &record->metrics[i],
 			                .offset = offset };
+	return to;
+}
+
+/* Of a user's map, each with its place in a row or record. */
+static struct place *members_of(const struct amon_columns *columns, const struct amon_layout *layouts, uint32_t offset,
+                                struct place *to)
+{
+	for (const struct amon_column *c = columns->first; c; c = c->next)
+		*to++ = (struct place){ .column = c, .offset = offset, .layout = layouts++ };
 	return to;
 }
 
@@ -71,10 +81,17 @@ static struct block block_of_section(struct amon_arena *arena, const struct amon
 {
 	const struct amon_section *checked = section->section;
 	uint32_t count = checked->metrics.count + checked->derives.count;
-	struct place *places = amon_new_array(arena, struct place, count + 1), *to = places;
+	struct place *places, *to;
 
+	for (uint32_t i = 0; i < section->export_count; i++)
+		count += section->exports[i].export->metrics.count;
+	places = to = amon_new_array(arena, struct place, count + 1);
 	for (uint32_t i = 0; i < section->part_count; i++)
 		to = metrics_of(&section->parts[i].record, section->parts[i].offset, to);
+	for (uint32_t i = 0; i < section->export_count; i++)
+		if (!section->exports[i].export->is_table)
+			to = members_of(&section->exports[i].export->metrics, section->exports[i].metrics,
+			                section->exports[i].offset, to);
 	return sort_block(places, 0, derives_of(&checked->derives, to));
 }
 
@@ -178,6 +195,20 @@ static struct amon_layout moved(struct amon_layout layout, uint32_t offset)
 	return layout;
 }
 
+/* What a mean is made of has no decimals. */
+static void member_of_map(const struct place *place, struct amon_export_column *to)
+{
+	const struct amon_user_member *member = place->column->member;
+
+	to->layout = moved(*place->layout, place->offset);
+	to->source = member->source;
+	if (to->type.base == AMON_BASE_REAL)
+		to->type.base = AMON_BASE_INT;
+	/* as wide as it is kept */
+	if (to->type.base == AMON_BASE_INT && to->type.bits)
+		to->type.bits = 64;
+}
+
 static void column_of(const struct builder *b, const struct place *place, uint32_t version,
                       struct amon_export_column *to)
 {
@@ -213,7 +244,9 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 		if (column->value->type.base == AMON_BASE_NET)
 			to->layout.version = version;
 	}
-	if (column->kind == AMON_COLUMN_METRIC)
+	if (place->layout)
+		member_of_map(place, to);
+	else if (column->kind == AMON_COLUMN_METRIC)
 		to->signature = amon_metric_signature(column);
 	if (column->kind == AMON_COLUMN_DERIVE)
 		to->value = value_of(b, column->value);
@@ -329,6 +362,57 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 	counters_of(b, table, to);
 }
 
+/* --- users' maps */
+
+static const struct amon_export_user *user_of(const struct builder *b, const struct amon_user_map *map)
+{
+	struct amon_export_user *user = amon_new(b->arena, struct amon_export_user);
+
+	*user = (struct amon_export_user){ map->kind, map->key.size, map->value.size, map->locked };
+	return user;
+}
+
+static void export_of(const struct builder *b, const struct amon_plan_export *export, struct amon_export_table *to)
+{
+	const struct amon_user_export *checked = export->export;
+	struct block block = { amon_new_array(b->arena, struct place, checked->keys.count + checked->metrics.count + 1),
+		               checked->keys.count + checked->metrics.count };
+
+	members_of(&checked->metrics, export->metrics, 0, members_of(&checked->keys, export->keys, 0, block.places));
+	*to = (struct amon_export_table){
+		.name = checked->name,
+		.help = or_empty(checked->help),
+		.map = checked->map->name,
+		.user = user_of(b, checked->map),
+		.signature = amon_export_signature(export),
+		.rows_signature = amon_export_signature(export),
+		.key_size = export->key_size,
+		.record_size = export->record_size,
+		.size = checked->map->entries,
+		.twice = export->twice,
+		.reset = checked->timing.reset,
+		.columns = columns_of(b, &block, UINT32_MAX),
+		.column_count = block.count,
+		.key_count = checked->keys.count,
+		.top_by = -1,
+		.selected = UINT32_MAX,
+		.in_rows = UINT32_MAX,
+		.other = UINT32_MAX,
+	};
+}
+
+static struct amon_export_part user_part_of(const struct builder *b, const struct amon_plan_export *export)
+{
+	return (struct amon_export_part){
+		.map = export->export->map->name,
+		.offset = export->offset,
+		.size = export->record_size,
+		.twice = export->twice,
+		.signature = amon_export_signature(export),
+		.user = user_of(b, export->export->map),
+	};
+}
+
 static const char *lower(struct amon_arena *arena, const char *name)
 {
 	char *text = amon_arena_copy(arena, name, strlen(name));
@@ -354,7 +438,7 @@ static void malformed_of(const struct builder *b, const struct amon_plan_section
 
 static void parts_of(const struct builder *b, const struct amon_plan_section *section, struct amon_export_section *to)
 {
-	to->parts = amon_new_array(b->arena, struct amon_export_part, section->part_count);
+	to->parts = amon_new_array(b->arena, struct amon_export_part, section->part_count + section->export_count);
 	to->part_count = section->part_count;
 	for (uint32_t i = 0; i < section->part_count; i++) {
 		const struct amon_plan_part *part = &section->parts[i];
@@ -366,6 +450,12 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 			                                  amon_part_signature(b->plan, section, part),
 			                                  NULL };
 		to->record_size += part->record.size;
+	}
+	for (uint32_t i = 0; i < section->export_count; i++) {
+		if (section->exports[i].export->is_table)
+			continue;
+		to->parts[to->part_count] = user_part_of(b, &section->exports[i]);
+		to->record_size += to->parts[to->part_count++].size;
 	}
 }
 
@@ -442,9 +532,11 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 		.signature = amon_section_signature(checked),
 		.hook_count = checked->hook_count,
 		.coarse = checked->coarse,
+		.runs_users = checked->users,
 		.columns = columns_of(b, &b->sections[index], UINT32_MAX),
 		.column_count = b->sections[index].count,
-		.tables = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),
+		.tables = amon_new_array(b->arena, struct amon_export_table,
+		                         section->table_count + section->export_count + 1),
 		.privates = amon_new_array(b->arena, struct amon_export_table, section->table_count + 1),
 		.seen = section->seen,
 		.selected = section->selected,
@@ -457,6 +549,12 @@ static void section_of(const struct builder *b, uint32_t index, struct amon_expo
 		table_of(b, &section->tables[t], &b->tables[index][t],
 		         section->tables[t].table->is_private ? &to->privates[to->private_count++]
 		                                              : &to->tables[to->table_count++]);
+	for (uint32_t i = 0; i < section->export_count; i++) {
+		if (!section->exports[i].export->is_table)
+			continue;
+		export_of(b, &section->exports[i], &to->tables[to->table_count++]);
+		to->user_count++;
+	}
 }
 
 static void builder_init(struct builder *b)

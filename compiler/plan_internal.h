@@ -34,4 +34,10 @@ struct amon_plan_memory *plan_memory(struct amon_plan *plan, const struct amon_s
 /* What a packet of the section reads of all its memories. */
 void plan_before(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals);
 
+/* plan_user.c: what users' files define goes by its name in the object */
+void plan_take_users(const struct amon_probe *probe, struct names *globals);
+/* The rows and records that users' maps become. */
+void plan_users(struct amon_plan *plan, struct amon_plan_section *section, struct names *globals,
+                struct amon_diagnostics *diagnostics);
+
 #endif

@@ -214,6 +214,36 @@ uint64_t amon_rows_signature(const struct amon_plan_table *table)
 	return kept(hash);
 }
 
+static void add_members(uint64_t *hash, const struct amon_columns *columns)
+{
+	for (const struct amon_column *column = columns->first; column; column = column->next) {
+		add_text(hash, column->name);
+		add_number(hash, column->type.base);
+		add_text(hash, column->aggregation ? column->aggregation->name : NULL);
+		add_number(hash, column->member->source.offset);
+		add_number(hash, column->member->source.size);
+		add_number(hash, column->member->source.form);
+	}
+}
+
+/* What packets leave in a map is what the C makes it: two texts of it are never known to mean the same. */
+uint64_t amon_export_signature(const struct amon_plan_export *export)
+{
+	const struct amon_user_export *checked = export->export;
+	uint64_t hash = amon_section_signature(checked->section);
+
+	for (const struct amon_user *user = checked->section->users; user; user = user->next)
+		add_bytes(&hash, user->file->source->text, user->file->source->length);
+	add_text(&hash, checked->map->name);
+	add_number(&hash, checked->map->kind);
+	add_number(&hash, checked->map->entries);
+	add_members(&hash, &checked->keys);
+	add_members(&hash, &checked->metrics);
+	add_number(&hash, checked->timing.snapshot);
+	add_number(&hash, checked->timing.reset);
+	return kept(hash);
+}
+
 uint64_t amon_part_signature(const struct amon_plan *plan, const struct amon_plan_section *section,
                              const struct amon_plan_part *part)
 {

@@ -116,6 +116,28 @@ static int share_frame(struct amon_feeder *feeder, const struct amon_loaded *loa
 	return bpf_map__reuse_fd(ours, bpf_map__fd(theirs));
 }
 
+/** Some section runs a user's C. */
+static bool has_users(const struct amon_exports *exports)
+{
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		if (exports->sections[i].runs_users)
+			return true;
+	return false;
+}
+
+static int set_exact(struct amon_feeder *feeder, bool exact)
+{
+	size_t size;
+	bool *constants =
+	        (bool *)bpf_map__initial_value(bpf_object__find_map_by_name(feeder->object, ".rodata"), &size);
+
+	/* the first, and all others are zeros */
+	if (!constants || !size)
+		return -EINVAL;
+	*constants = exact;
+	return 0;
+}
+
 static int open_object(struct amon_feeder *feeder, const struct amon_loaded *loaded)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "amon_feed");
@@ -125,6 +147,8 @@ static int open_object(struct amon_feeder *feeder, const struct amon_loaded *loa
 	if (!feeder->object)
 		return -errno;
 	error = share_frame(feeder, loaded);
+	if (!error)
+		error = set_exact(feeder, has_users(loaded->exports));
 	for (int i = 0; i < AMON_HOOK_COUNT && !error; i++)
 		error = bpf_program__set_autoload(bpf_object__find_program_by_name(feeder->object, hooks[i].program),
 		                                  feeder->uses[i]);

@@ -11,26 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/frontend_clang.h"
+#include "runtime/frontend_internal.h"
 #include "runtime/guard.h"
 
 #define MODULE     "amon-clang.so"
 #define TEXT_LIMIT (64U << 20) /* clang counts positions in 31 bits, expanded macros included */
-
-struct task {
-	struct amon_clang_job job;
-	struct amon_frontend_result *result;
-};
 
 /* One compilation at a time: LLVM's handlers and the guard's belong to the whole process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static amon_clang_compile_fn *module_compile;
 static amon_clang_recover_fn *module_recover;
 
-/* A message for which there is no memory is lost; the return value still tells of the failure. */
-static void report(void *data, const char *file, uint32_t line, uint32_t column, int severity, const char *text)
+void frontend_report(void *data, const char *file, uint32_t line, uint32_t column, int severity, const char *text)
 {
-	struct amon_frontend_result *result = ((struct task *)data)->result;
+	struct amon_frontend_result *result = ((struct frontend_task *)data)->result;
 	struct amon_frontend_message *message;
 
 	message = reallocarray(result->messages, result->message_count + 1, sizeof(*message));
@@ -47,7 +41,7 @@ static void report(void *data, const char *file, uint32_t line, uint32_t column,
 	free(message->text);
 }
 
-static void __attribute__((format(printf, 2, 3))) report_failure(struct task *task, const char *format, ...)
+void frontend_fail(struct frontend_task *task, const char *format, ...)
 {
 	char text[PATH_MAX + 256];
 	va_list arguments;
@@ -55,7 +49,7 @@ static void __attribute__((format(printf, 2, 3))) report_failure(struct task *ta
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	report(task, task->job.name, 0, 0, 3, text);
+	frontend_report(task, task->job.name, 0, 0, 3, text);
 }
 
 static void beside_executable(char path[PATH_MAX])
@@ -83,49 +77,49 @@ static void find_module(char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s/%s", AMON_MODULE_DIR, MODULE);
 }
 
-static int open_module(struct task *task)
+amon_clang_compile_fn *frontend_module(struct frontend_task *task)
 {
 	char path[PATH_MAX];
 	void *module;
 
 	if (module_compile)
-		return 0;
+		return module_compile;
 	find_module(path);
 	module = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 	if (!module) {
-		report_failure(task,
-		               "cannot open the compiler: %s; install %s and the packages libclang-cpp19 and libllvm19",
-		               dlerror(), MODULE);
-		return -ENOENT;
+		frontend_fail(task,
+		              "cannot open the compiler: %s; install %s and the packages libclang-cpp19 and libllvm19",
+		              dlerror(), MODULE);
+		return NULL;
 	}
 	module_recover = (amon_clang_recover_fn *)dlsym(module, "amon_clang_recover");
 	module_compile = (amon_clang_compile_fn *)dlsym(module, "amon_clang_compile");
 	if (module_recover && module_compile)
-		return 0;
+		return module_compile;
 	module_compile = NULL;
 	dlclose(module);
-	report_failure(task, "%s is not amon's compiler", path);
-	return -ENOENT;
+	frontend_fail(task, "%s is not amon's compiler", path);
+	return NULL;
 }
 
 static void run_compile(void *data)
 {
-	module_compile(&((struct task *)data)->job);
+	module_compile(&((struct frontend_task *)data)->job);
 }
 
 /* `error` is the guard's. */
-static int give_up(struct task *task, int error)
+static int give_up(struct frontend_task *task, int error)
 {
 	if (error > 0)
-		report_failure(task, "the compiler crashed (%s)", strsignal(error));
+		frontend_fail(task, "the compiler crashed (%s)", strsignal(error));
 	else
-		report_failure(task, "the compiler took too %s", error == -ETIMEDOUT ? "long" : "much memory");
+		frontend_fail(task, "the compiler took too %s", error == -ETIMEDOUT ? "long" : "much memory");
 	module_recover();
 	free(task->job.object);
 	return -EINVAL;
 }
 
-static int compile(struct task *task)
+static int compile(struct frontend_task *task)
 {
 	int error = amon_guard_run(run_compile, task);
 
@@ -138,8 +132,9 @@ static int compile(struct task *task)
 
 int amon_frontend_compile(const char *name, const char *text, size_t length, struct amon_frontend_result *result)
 {
-	struct task task = { .job = { .name = name, .text = text, .length = length, .report = report },
-		             .result = result };
+	struct frontend_task task = {
+		.job = { .name = name, .text = text, .length = length, .report = frontend_report }, .result = result
+	};
 	int error;
 
 	memset(result, 0, sizeof(*result));
@@ -147,13 +142,11 @@ int amon_frontend_compile(const char *name, const char *text, size_t length, str
 	if (!*name || !strcmp(name, "-")) /* clang would read the standard input */
 		return -EINVAL;
 	if (length > TEXT_LIMIT) {
-		report_failure(&task, "the C text is larger than %u MiB", TEXT_LIMIT >> 20);
+		frontend_fail(&task, "the C text is larger than %u MiB", TEXT_LIMIT >> 20);
 		return -EFBIG;
 	}
 	pthread_mutex_lock(&lock);
-	error = open_module(&task);
-	if (!error)
-		error = compile(&task);
+	error = frontend_module(&task) ? compile(&task) : -ENOENT;
 	pthread_mutex_unlock(&lock);
 	return error;
 }
@@ -165,6 +158,9 @@ void amon_frontend_result_free(struct amon_frontend_result *result)
 		free(result->messages[i].text);
 	}
 	free(result->messages);
+	for (size_t i = 0; i < result->place_count; i++)
+		free(result->places[i].name);
+	free(result->places);
 	free(result->object);
 	memset(result, 0, sizeof(*result));
 }

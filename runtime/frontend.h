@@ -17,12 +17,20 @@ struct amon_frontend_message {
 	char *text;
 };
 
+/** Where a user's file declares something: a variable, a function, or STRUCT.MEMBER (STRUCT may have no name). */
+struct amon_frontend_place {
+	char *name;
+	uint32_t line, column;
+};
+
 /** What a compilation gives; all of it is the caller's, to be released by amon_frontend_result_free(). */
 struct amon_frontend_result {
 	void *object; /* ELF, with BTF and .BTF.ext instead of DWARF; NULL on failure */
 	size_t object_size;
 	struct amon_frontend_message *messages;
 	size_t message_count;
+	struct amon_frontend_place *places; /* of a user's file */
+	size_t place_count;
 };
 
 /**
@@ -32,6 +40,23 @@ struct amon_frontend_result {
  * is not installed (one message says so, with the package to install), or another -errno.
  */
 int amon_frontend_compile(const char *name, const char *text, size_t length, struct amon_frontend_result *result);
+
+/** A user's file of C, which may include what lies beside it and what is installed for BPF. */
+struct amon_frontend_user {
+	const char *name; /* its path, as messages shall name it */
+	const char *text;
+	size_t length;
+	const char *directory; /* that it lies in */
+	const char *entry;     /* what its amon_packet() is called in the object */
+};
+
+/**
+ * Compiles it as clang does for `-target bpf -mcpu=v3 -O2 -g -Wall -Wextra`, in a process of its own, which reads no
+ * file but in `directory` and the include path, has no network, and ends after 20 seconds of a CPU or with more than
+ * 1 GiB (sandbox.h). So no input ends this process, or tells of other files. As amon_frontend_compile(), or -EOPNOTSUPP
+ * where the kernel cannot keep it from reading them.
+ */
+int amon_frontend_compile_user(const struct amon_frontend_user *user, struct amon_frontend_result *result);
 
 void amon_frontend_result_free(struct amon_frontend_result *result);
 

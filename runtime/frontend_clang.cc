@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/frontend_clang.h"
 
+#include <clang/AST/ASTConsumer.h>
+#include <clang/AST/ASTContext.h>
+#include <clang/AST/Decl.h>
 #include <clang/CodeGen/CodeGenAction.h>
 #include <clang/Frontend/CompilerInstance.h>
 #include <clang/Frontend/CompilerInvocation.h>
+#include <clang/Frontend/MultiplexConsumer.h>
+#include <clang/Lex/PreprocessorOptions.h>
 #include <cstdlib>
 #include <cstring>
 #include <llvm/ADT/StringExtras.h>
@@ -29,8 +34,10 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
 #include <malloc.h>
+#include <llvm/Transforms/Utils/ModuleUtils.h>
 #include <map>
 #include <memory>
+#include <vector>
 
 #ifdef AMON_STATIC_CLANG
 #include <llvm/Passes/PassPlugin.h>
@@ -69,8 +76,6 @@ const char *const arguments[] = { "-triple",
 	                          "-relaxed-aliasing",
 	                          "-debug-info-kind=constructor",
 	                          "-fdebug-compilation-dir=",
-	                          "-nostdsysteminc",
-	                          "-nobuiltininc",
 	                          "-O2",
 	                          "-Wall",
 	                          "-Wextra",
@@ -80,8 +85,13 @@ const char *const arguments[] = { "-triple",
 	                          "-fgnuc-version=4.2.1",
 	                          "-std=gnu17",
 	                          "-x",
-	                          "c",
-	                          "-" };
+	                          "c" };
+
+/* C of amon's stands alone; a user's includes what is installed for BPF. */
+const char *const alone[] = { "-nostdsysteminc", "-nobuiltininc" };
+const char *const including[] = { "-Wno-unused-parameter",     "-internal-isystem", AMON_CLANG_INCLUDE,
+	                          "-internal-externc-isystem", AMON_ARCH_INCLUDE,   "-internal-externc-isystem",
+	                          AMON_SYSTEM_INCLUDE };
 
 /* A program that is larger is a mistake, such as an array of gigabytes with an initialiser. */
 constexpr size_t object_limit = 64 << 20;
@@ -210,13 +220,77 @@ class ObjectStream : public llvm::raw_pwrite_stream
 	}
 };
 
+/* Tells where a user's file declares what it declares itself. */
+class Places : public clang::ASTConsumer
+{
+	amon_clang_job &job;
+
+	void tell(const clang::SourceManager &sources, const clang::Decl *declaration, const std::string &name)
+	{
+		clang::PresumedLoc place = sources.getPresumedLoc(declaration->getLocation());
+
+		if (place.isValid() && sources.isInMainFile(declaration->getLocation()))
+			job.place(job.data, name.c_str(), place.getLine(), place.getColumn());
+	}
+
+	void tell_members(const clang::SourceManager &sources, const clang::RecordDecl *record)
+	{
+		for (const clang::Decl *inside : record->decls()) {
+			if (auto *member = llvm::dyn_cast<clang::FieldDecl>(inside))
+				tell(sources, member, record->getNameAsString() + "." + member->getNameAsString());
+			if (auto *nested = llvm::dyn_cast<clang::RecordDecl>(inside))
+				tell_members(sources, nested);
+		}
+	}
+
+      public:
+	explicit Places(amon_clang_job &job) : job(job)
+	{
+	}
+
+	void HandleTranslationUnit(clang::ASTContext &context) override
+	{
+		const clang::SourceManager &sources = context.getSourceManager();
+
+		for (const clang::Decl *declaration : context.getTranslationUnitDecl()->decls()) {
+			if (auto *record = llvm::dyn_cast<clang::RecordDecl>(declaration))
+				tell_members(sources, record);
+			if (llvm::isa<clang::VarDecl>(declaration) || llvm::isa<clang::FunctionDecl>(declaration))
+				tell(sources, declaration,
+				     llvm::cast<clang::NamedDecl>(declaration)->getNameAsString());
+		}
+	}
+};
+
+class Action : public clang::EmitLLVMOnlyAction
+{
+	amon_clang_job &job;
+
+	std::unique_ptr<clang::ASTConsumer> CreateASTConsumer(clang::CompilerInstance &clang,
+	                                                      llvm::StringRef file) override
+	{
+		std::vector<std::unique_ptr<clang::ASTConsumer>> consumers;
+
+		consumers.push_back(EmitLLVMOnlyAction::CreateASTConsumer(clang, file));
+		if (job.place)
+			consumers.push_back(std::make_unique<Places>(job));
+		return std::make_unique<clang::MultiplexConsumer>(std::move(consumers));
+	}
+
+      public:
+	Action(amon_clang_job &job, llvm::LLVMContext &context) : EmitLLVMOnlyAction(&context), job(job)
+	{
+	}
+};
+
 /*
- * The text of each line for .BTF.ext, which the verifier quotes: the C's own, under the file and line that #line gives.
- * LLVM would look for the files on the disk instead.
+ * The text of each line for .BTF.ext, which the verifier quotes: the C's own, under the file and line that #line gives,
+ * and that of files that were included. LLVM would look for the files on the disk instead, whatever #line names.
  */
 class Listing
 {
 	llvm::StringMap<std::map<unsigned, llvm::StringRef>> files;
+	llvm::StringMap<llvm::StringRef> included;
 
 	/* #line NUMBER ["FILE"] */
 	static bool directive(llvm::StringRef text, llvm::StringRef &file, unsigned &number)
@@ -256,6 +330,13 @@ class Listing
 		}
 	}
 
+	void include(const clang::SourceManager &sources)
+	{
+		for (auto file = sources.fileinfo_begin(); file != sources.fileinfo_end(); ++file)
+			if (auto buffer = file->second->getBufferIfLoaded())
+				included[file->first.getName()] = buffer->getBuffer();
+	}
+
 	/* A text that has each listed line at its number. */
 	std::string text(llvm::StringRef file) const
 	{
@@ -264,7 +345,7 @@ class Listing
 		auto found = files.find(file);
 
 		if (found == files.end())
-			return result;
+			return included.lookup(file).str();
 		for (auto &[number, line] : found->second) {
 			result.append(number - at, '\n');
 			result += line;
@@ -344,6 +425,38 @@ class Prepare
 			}
 	}
 
+	/*
+	 * A user's file is loaded as a part of amon's object, which has a license of its own: that of the file must let
+	 * it, and goes.
+	 */
+	static void drop_license(llvm::Module &module)
+	{
+		static const llvm::StringRef compatible[] = {
+			"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"
+		};
+		auto is_license = [](const llvm::Constant *constant) {
+			auto *variable = llvm::dyn_cast<llvm::GlobalVariable>(constant);
+			return variable && variable->getSection() == "license";
+		};
+
+		llvm::removeFromUsedLists(
+		        module, [&](llvm::Constant *constant) { return is_license(constant->stripPointerCasts()); });
+		for (llvm::GlobalVariable &variable : llvm::make_early_inc_range(module.globals())) {
+			if (!is_license(&variable))
+				continue;
+			variable.removeDeadConstantUsers(); /* what the list of used ones was */
+			if (!variable.use_empty())
+				continue;
+			auto *text = variable.hasInitializer()
+			                     ? llvm::dyn_cast<llvm::ConstantDataArray>(variable.getInitializer())
+			                     : nullptr;
+			if (!text || !text->isCString() || !llvm::is_contained(compatible, text->getAsCString()))
+				module.getContext().emitError("the license must be one that the kernel takes for the "
+				                              "GPL's, for example `Dual BSD/GPL`, or not be there");
+			variable.eraseFromParent();
+		}
+	}
+
 	void attach_listing(llvm::Module &module) const
 	{
 		llvm::DenseMap<llvm::DIFile *, llvm::DIFile *> files;
@@ -362,9 +475,11 @@ class Prepare
 	{
 	}
 
-	void run(llvm::Module &module) const
+	void run(llvm::Module &module, bool of_user) const
 	{
 		check_assembler(module);
+		if (of_user)
+			drop_license(module);
 		forget_dwarf(module);
 		attach_listing(module);
 	}
@@ -396,6 +511,15 @@ class Backend
 		llvm::cantFail(builder.parsePassPipeline(passes, text));
 	}
 
+	/* What clang itself does; without vectors, which BPF has not. */
+	static llvm::PipelineTuningOptions tuning()
+	{
+		llvm::PipelineTuningOptions options;
+
+		options.LoopVectorization = options.SLPVectorization = false;
+		return options;
+	}
+
 	/* Those that BPF adds for the verifier included. */
 	llvm::ModulePassManager pipeline(llvm::PassBuilder &builder) const
 	{
@@ -423,20 +547,21 @@ class Backend
 		        bpf->createTargetMachine(module.getTargetTriple(), processor, "", {}, llvm::Reloc::Static)));
 	}
 
-	void optimize()
+	/* A user's C is compiled as clang does; it may want loops unrolled. */
+	void optimize(bool of_user)
 	{
 		llvm::LoopAnalysisManager loops;
 		llvm::FunctionAnalysisManager functions;
 		llvm::CGSCCAnalysisManager calls;
 		llvm::ModuleAnalysisManager modules;
-		llvm::PassBuilder builder(target.get());
+		llvm::PassBuilder builder(target.get(), tuning());
 
 		builder.registerModuleAnalyses(modules);
 		builder.registerCGSCCAnalyses(calls);
 		builder.registerFunctionAnalyses(functions);
 		builder.registerLoopAnalyses(loops);
 		builder.crossRegisterProxies(loops, functions, calls, modules);
-		pipeline(builder).run(module, modules);
+		(of_user ? builder.buildPerModuleDefaultPipeline(level) : pipeline(builder)).run(module, modules);
 	}
 
 	/* As addPassesToEmitFile() does it, but for the idle passes. */
@@ -469,22 +594,44 @@ class Compilation
 	amon_clang_job &job;
 	Reporter reporter;
 	llvm::StringRef text;
-	llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files; /* all that there are: the one text */
+	llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files; /* the one text */
 	llvm::SmallVector<char, 0> object;
 	llvm::LLVMContext context;
-	clang::EmitLLVMOnlyAction action;
+	Action action;
 	clang::CompilerInstance clang;
+
+	/* Beside a user's there are files on the disk; which of them it may read is the process's concern. */
+	llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> all_files() const
+	{
+		llvm::IntrusiveRefCntPtr<llvm::vfs::OverlayFileSystem> all;
+
+		files->addFile(job.name, 0, llvm::MemoryBuffer::getMemBufferCopy(text, job.name));
+		if (!job.entry)
+			return files;
+		all = new llvm::vfs::OverlayFileSystem(llvm::vfs::getRealFileSystem());
+		all->pushOverlay(files);
+		return all;
+	}
 
 	bool configure()
 	{
 		clang::CompilerInvocation &invocation = clang.getInvocation();
+		std::vector<const char *> options(std::begin(arguments), std::end(arguments));
+
+		if (job.entry)
+			options.insert(options.end(), std::begin(including), std::end(including));
+		else
+			options.insert(options.end(), std::begin(alone), std::end(alone));
+		options.push_back("-");
 		clang.createDiagnostics(&reporter, false);
-		if (!clang::CompilerInvocation::CreateFromArgs(invocation, arguments, clang.getDiagnostics()))
+		if (!clang::CompilerInvocation::CreateFromArgs(invocation, options, clang.getDiagnostics()))
 			return false;
+		if (job.entry)
+			invocation.getPreprocessorOpts().addMacroDef(std::string("amon_packet=") + job.entry);
 		invocation.getFrontendOpts().Inputs = { { job.name, clang::Language::C } };
 		invocation.getCodeGenOpts().MainFileName = job.name;
 		clang.createDiagnostics(&reporter, false); /* again, with the options for warnings */
-		clang.createFileManager(files);
+		clang.createFileManager(all_files());
 		return true;
 	}
 
@@ -499,11 +646,13 @@ class Compilation
 	{
 		ObjectStream stream(object);
 		Backend backend(module);
+		Listing listing(job.name, text);
 
-		Prepare(Listing(job.name, text)).run(module);
+		listing.include(clang.getSourceManager());
+		Prepare(listing).run(module, job.entry);
 		if (reporter.getNumErrors())
 			return;
-		backend.optimize();
+		backend.optimize(job.entry);
 		backend.generate(stream);
 	}
 
@@ -519,9 +668,8 @@ class Compilation
       public:
 	explicit Compilation(amon_clang_job &job)
 	    : job(job), reporter(job), text(job.text, job.length), files(new llvm::vfs::InMemoryFileSystem),
-	      action(&context)
+	      action(job, context)
 	{
-		files->addFile(job.name, 0, llvm::MemoryBuffer::getMemBufferCopy(text, job.name));
 	}
 
 	void run()
@@ -537,6 +685,14 @@ class Compilation
 			hand_over();
 	}
 };
+
+void no_memory(void *data, const char *, bool)
+{
+	auto *job = static_cast<amon_clang_job *>(data);
+
+	job->report(job->data, job->name, 0, 0, 3, "the compiler took too much memory");
+	abort();
+}
 
 void fatal(void *data, const char *reason, bool)
 {
@@ -587,6 +743,8 @@ extern "C" void amon_clang_compile(amon_clang_job *job)
 
 	(void)initialized;
 	llvm::install_fatal_error_handler(fatal, job);
+	if (job->entry) /* in a process of its own, whose memory has a limit */
+		llvm::install_bad_alloc_error_handler(no_memory, job);
 	Compilation(*job).run();
 	llvm::remove_fatal_error_handler();
 }

@@ -17,6 +17,11 @@ struct amon_clang_job {
 	size_t length;
 	void (*report)(void *data, const char *file, uint32_t line, uint32_t column, int severity, const char *text);
 	void *data;
+	/* A user's file, which may include others: what its amon_packet() is called in the object. NULL: C of amon's.
+	 */
+	const char *entry;
+	/* Of a user's file: where it declares a variable or function NAME, or a struct's member STRUCT.NAME. */
+	void (*place)(void *data, const char *name, uint32_t line, uint32_t column);
 	void *object; /* out: malloc'd, or NULL */
 	size_t object_size;
 };

@@ -205,10 +205,16 @@ static bool is_twice(const struct amon_loaded *loaded, const char *name)
 	return false;
 }
 
-/* All but what each clone has of its own: what is doubled, and its constants. */
+/* The constants of a clone, amon's and those of a user's C. */
+static bool is_constants(const struct bpf_map *map)
+{
+	return bpf_map__is_internal(map) && strstr(bpf_map__name(map), ".rodata");
+}
+
+/* All but what each clone has of its own: what is doubled, and its constants. Variables of a user's C are shared. */
 static bool is_shared(const struct amon_loaded *loaded, const struct bpf_map *map)
 {
-	return !bpf_map__is_internal(map) && !is_twice(loaded, bpf_map__name(map)) &&
+	return !is_constants(map) && !is_twice(loaded, bpf_map__name(map)) &&
 	       strcmp(bpf_map__name(map), CONTROL_MAP) != 0;
 }
 
@@ -374,6 +380,20 @@ static int shape_section(struct bpf_object *object, const struct amon_export_sec
 	return error;
 }
 
+/* In C, a ring's value says what its records are; the kernel wants none. */
+static int plain_rings(struct bpf_object *object)
+{
+	struct bpf_map *map;
+	int error = 0;
+
+	bpf_object__for_each_map(map, object)
+	{
+		if (!error && bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF && bpf_map__value_size(map))
+			error = bpf_map__set_value_size(map, 0);
+	}
+	return error;
+}
+
 int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
 {
 	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
@@ -381,7 +401,7 @@ int amon_probe_shape(struct bpf_object *object, const struct amon_exports *expor
 
 	for (uint32_t i = 0; i < exports->section_count && !error; i++)
 		error = shape_section(object, &exports->sections[i], cpus, replay);
-	return error;
+	return error ? error : plain_rings(object);
 }
 
 /* A replay reads once a batch, so that no event may be lost before: the ring holds one for each of its packets. */

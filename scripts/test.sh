@@ -89,6 +89,7 @@ if [ "${AMON_NO_BPF:-}" = 1 ]; then
 else
 	suite "examples" tests/examples/run.py build/amonc
 	suite "formats" tests/formats/run.py build/amonc
+	suite "users' C" tests/users/run.py build/amonc
 	suite "differential" tests/differential/run.py build/amonc --random 8 --memory 8
 	suite "fields against tshark" tests/tools/fields.sh build/amonc
 	suite "live, between namespaces" tests/kernel/live.py build/amonc

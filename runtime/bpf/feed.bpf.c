@@ -14,6 +14,9 @@
 
 #include "runtime/bpf/feed.h"
 
+/* A user's C goes by the frame's size, where amon's own goes by what it is told of the packet. */
+const volatile bool amon_feed_exact;
+
 struct amon_feed amon_feed;
 struct amon_feed_frame amon_frame SEC(".data.replay"); /* the probe's own map */
 
@@ -56,12 +59,31 @@ static __always_inline void give_back(__u64 cursor)
 	amon_feed.run--;
 }
 
+/** The kernel has no shorter frames; what a packet lacks of one is 0. */
+#define SHORTEST 14
+static const __u8 nothing[SHORTEST];
+
+static __always_inline bool fit_xdp(struct xdp_md *xdp, __u32 size)
+{
+	int wanted = size < SHORTEST ? SHORTEST : (int)size;
+
+	return !bpf_xdp_adjust_tail(xdp, wanted - (int)bpf_xdp_get_buff_len(xdp)) &&
+	       (size >= SHORTEST || !bpf_xdp_store_bytes(xdp, 0, (void *)nothing, SHORTEST));
+}
+
+static __always_inline bool fit_tc(struct __sk_buff *skb, __u32 size)
+{
+	return !bpf_skb_change_tail(skb, size < SHORTEST ? SHORTEST : size, 0) &&
+	       (size >= SHORTEST || !bpf_skb_store_bytes(skb, 0, nothing, SHORTEST, 0));
+}
+
 static __always_inline bool set_xdp(struct xdp_md *xdp, __u64 cursor)
 {
 	__u32 size;
 	const __u8 *bytes = take(AMON_FEED_XDP, cursor, &size);
 
-	return bytes && !bpf_xdp_store_bytes(xdp, 0, (void *)bytes, size);
+	return bytes && (!amon_feed_exact || fit_xdp(xdp, size)) &&
+	       !bpf_xdp_store_bytes(xdp, 0, (void *)bytes, size);
 }
 
 /** A test run takes less than a page into an skb, so the first run of each makes it the frame's size. */
@@ -70,10 +92,10 @@ static __always_inline bool set_tc(struct __sk_buff *skb, int hook, __u64 cursor
 	const __u8 *bytes;
 	__u32 size;
 
-	if (skb->len < AMON_FEED_FRAME && bpf_skb_change_tail(skb, AMON_FEED_FRAME, 0))
+	if (!amon_feed_exact && skb->len < AMON_FEED_FRAME && bpf_skb_change_tail(skb, AMON_FEED_FRAME, 0))
 		return false;
 	bytes = take(hook, cursor, &size);
-	return bytes && !bpf_skb_store_bytes(skb, 0, bytes, size, 0);
+	return bytes && (!amon_feed_exact || fit_tc(skb, size)) && !bpf_skb_store_bytes(skb, 0, bytes, size, 0);
 }
 
 /* A run may make 33 tail calls. */

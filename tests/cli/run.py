@@ -266,7 +266,6 @@ def never(text, *words):
     ("count of a table", "derive b = count(t); table t by ip.src { metric a = count(); }", "folding the rows"),
     ("sample", "sample 1 in 100; metric a = count();", "`sample`"),
     ("limit", "limit memory 64MiB; metric a = count();", "`limit`"),
-    ("source", 'source "x.c" { }', "`source`"),
     ("level", "level a { ingress { metric a = count(); } }", "`level`"),
     ("feature", "feature f { metric a = count(); }", "`feature`"),
     ("use", "use f;", "`use`"),

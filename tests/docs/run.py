@@ -6,6 +6,7 @@ What a fence in docs/*.md or README.md says of the block behind it:
 
   amon            a spec, or what stands behind -e: checks without a word, and replays over basic.pcap with a ledger that adds up
   amon NAME.amon  likewise, and the `sh` blocks of the document find it under that name
+  c NAME          a file of C, which the specs and `sh` blocks behind it find under that name
   amon error      is refused with what the `text` block behind it says; the file's name there is spec.amon
   amon warning    is accepted with what the `text` block behind it says
   sh              where it has lines of `$ amonc …`, these are run one after another, and print what stands behind them.
@@ -187,6 +188,8 @@ def check_document(path):
         following = all_blocks[index + 1] if index + 1 < len(all_blocks) else (0, "", "")
         if word == "sh":
             check_commands(where, text)
+        elif word == "c" and rest:
+            Path(rest).write_text(text)
         elif word != "amon":
             continue
         elif rest in ("error", "warning"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every example, over a made capture, against sums worked out here from the frames themselves. run.py AMONC; as root."""
-import json, os, struct, subprocess, sys, tempfile
+import collections, json, math, os, socket, struct, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
@@ -69,6 +69,91 @@ def is_tcp(frame):
     return is_ip(frame) and frame[23] == 6
 
 
+# Users' C: what it keeps is kept here once more.
+
+SYN, ACK, RST, FIN = 0x02, 0x10, 0x04, 0x01
+
+
+def segments(frames):
+    """Both ends, flags and bytes of TCP in IPv4 without options."""
+    for frame, _ in frames:
+        if len(frame) >= 54 and is_tcp(frame) and frame[14] == 0x45 and not struct.unpack_from("!H", frame, 20)[0] & 0x1FFF:
+            source, target = socket.inet_ntoa(frame[26:30]), socket.inet_ntoa(frame[30:34])
+            ports = struct.unpack_from("!HH", frame, 34)
+            yield (source, ports[0]), (target, ports[1]), frame[47], len(frame)
+
+
+def ddos(trace, frames):
+    begun, half_open, suspects, attacked, listed, cleared = set(), collections.Counter(), set(), collections.defaultdict(lambda: [0, 0]), 0, 0
+    for source, target, flags, size in segments(frames):
+        if flags & SYN and not flags & ACK:
+            if (source, target) not in begun:
+                begun.add((source, target))
+                half_open[target] += 1
+                if half_open[target] > 64 and source[0] not in suspects:
+                    suspects.add(source[0])
+                    listed += 1
+            if source[0] in suspects:
+                attacked[target][0] += 1
+                attacked[target][1] += size
+        elif flags & ACK and not flags & (SYN | RST) and (source, target) in begun:
+            begun.remove((source, target))
+            half_open[target] -= 1
+            cleared += source[0] in suspects
+            suspects.discard(source[0])
+    documents, found = replay("ddos/ddos.amon", trace), collections.defaultdict(lambda: [0, 0])
+    for row in rows(documents, "attacked"):
+        found[row["address"], row["port"]][0] += row["syns"]
+        found[row["address"], row["port"]][1] += row["bytes"]
+    check("ddos: what is under attack", dict(found), dict(attacked))
+    check("ddos: the flood is found", max(attacked, key=attacked.get), ("10.2.0.10", 443))
+    check("ddos: listed", total(documents, "ingress", "metrics", "suspects.listed"), listed)
+    check("ddos: cleared", total(documents, "ingress", "metrics", "suspects.cleared"), cleared)
+    check("ddos: the list stays private", set(documents[0]["ingress"]["tables"]), {"attacked"})
+
+
+def entropy(trace, timed):
+    windows = collections.defaultdict(collections.Counter)
+    for when, frame in timed:
+        if is_ip(frame):
+            windows[when // 10][socket.inet_ntoa(frame[26:30])] += 1
+    documents = replay("entropy/entropy.amon", trace)
+    check("entropy: windows", len(documents), len(windows))
+    for (_, counts), document in zip(sorted(windows.items()), documents):
+        section, packets = document["sources"], sum(counts.values())
+        wanted = -sum(n / packets * math.log2(n / packets) for n in counts.values())
+        check("entropy: counts", {row["key"]: row["value"] for row in section["tables"]["counts"]["rows"]}, dict(counts))
+        check("entropy: packets", section["metrics"]["total.packets"], packets)
+        check(f"entropy: {section['metrics']['bits']} is {wanted}", abs(section["metrics"]["bits"] - wanted) < 0.001, True)
+
+
+def connections(trace, frames):
+    asked, answered, established, closing, closed, reset = range(1, 7)
+    tracked = {}
+    for source, target, flags, size in segments(frames):
+        back = (target, source) in tracked
+        key = (target, source) if back else (source, target)
+        one = tracked.setdefault(key, {"state": asked if flags & SYN else established, "finished": [False, False], "traffic": [[0, 0], [0, 0]]})
+        one["traffic"][back][0] += 1
+        one["traffic"][back][1] += size
+        if flags & RST:
+            one["state"] = reset
+        elif flags & SYN and flags & ACK and back and one["state"] == asked:
+            one["state"] = answered
+        elif flags & ACK and not flags & SYN and not back and one["state"] == answered:
+            one["state"] = established
+        if flags & FIN and one["state"] != reset:
+            one["finished"][back] = True
+            one["state"] = closed if one["finished"][not back] else closing
+    (document,) = replay("connections/connections.amon", trace)
+    found = {((row["from.address"], row["from.port"]), (row["to.address"], row["to.port"])):
+             {"state": row["state"], "finished": [row["finished[0]"], row["finished[1]"]],
+              "traffic": [[row[f"traffic[{i}].packets"], row[f"traffic[{i}].bytes"]] for i in range(2)]}
+             for row in document["tracked"]["tables"]["connections"]["rows"]}
+    check("connections", found, tracked)
+    check("connections: many states", len({one["state"] for one in tracked.values()}) >= 4, True)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         trace = os.path.join(folder, "enterprise.pcap")
@@ -114,6 +199,16 @@ def main():
         ipv6 = [frame for frame, _ in frames if frame[12:14] == b"\x86\xdd"]
         check("fragments: packets", total(fragments, "ingress", "metrics", "packets"), len(ip) + len(ipv6))
         tried = {"interface.amon", "talkers.amon", "flows.amon", "syn_flood.amon", "qos.amon", "vlans.amon", "tcp_health.amon", "arp.amon", "fragments.amon"}
+        with open(trace, "rb") as file:
+            data = file.read()
+        at, timed = 24, []
+        for frame, _ in frames:
+            timed.append((struct.unpack_from("<I" if data[0] in (0xd4, 0x4d) else ">I", data, at)[0], frame))
+            at += 16 + len(frame)
+        ddos(trace, frames)
+        entropy(trace, timed)
+        connections(trace, frames)
+        tried |= {"ddos", "entropy", "connections"}
         check("every example is tried", set(os.listdir(os.path.join(ROOT, "examples"))), tried)
     print(f"{passed} passed, {failed} failed")
     sys.exit(bool(failed))

@@ -47,7 +47,7 @@ static inline struct fixture *fixture_load(const char *spec, const char *broken_
                                            const struct amon_load_options *load)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct amon_check_options options = { NULL, 0 };
+	struct amon_check_options options = { .defines = NULL };
 	struct amon_failure failure = { .message = "" };
 	struct amon_diagnostics diagnostics;
 	struct amon_lines lines;

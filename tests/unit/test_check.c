@@ -381,7 +381,7 @@ static const struct wrong wrong_later[] = {
 	  NULL },
 	{ "table t by ip.src { metric a = count(); } derive b = @entropy(t.a);", "folding the rows of a table comes",
 	  NULL },
-	{ "ingress tc { @source \"x.bpf.c\" { metric m = map M; } derive a = m; }", "`source` comes", NULL },
+	{ "ingress tc { source @\"x.bpf.c\" { metric m = map M; } derive a = m; }", "was not compiled", NULL },
 	{ "@use lengths; derive a = len_max * 2;", "`use` comes with a later version", NULL },
 	{ "table t by ip.src { @use lengths; }", "`use` comes with a later version", NULL },
 	{ "@import \"tcp.amon\"; probe p { ingress { } }", "`import` comes with a later version", NULL },

@@ -17,7 +17,7 @@
 
 static struct amon_probe *check_text(struct amon_arena *arena, const char *text)
 {
-	struct amon_check_options options = { NULL, 0 };
+	struct amon_check_options options = { .defines = NULL };
 	struct amon_diagnostics diagnostics;
 	const struct amon_source *source = amon_source_from_text(arena, "test.amon", text, strlen(text));
 

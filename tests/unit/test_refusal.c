@@ -160,7 +160,7 @@ static const char spec[] = "probe p {\n"                                     /* 
 static uint32_t spec_line(struct amon_arena *arena, const char *behind, const char *text)
 {
 	const struct amon_source *source = amon_source_from_text(arena, "p.amon", spec, strlen(spec));
-	struct amon_check_options options = { NULL, 0 };
+	struct amon_check_options options = { .defines = NULL };
 	struct amon_diagnostics diagnostics;
 	struct amon_lines lines, read;
 	const char *made, *at, *name;
