@@ -162,6 +162,13 @@ static void print_expire(const struct amon_export_expire *expire)
 	       expire->slot_size);
 }
 
+static const char *overflow_of(const struct amon_export_table *table)
+{
+	if (table->other_map)
+		return "other";
+	return table->expire && table->expire->evicts ? "evict" : "drop";
+}
+
 static void print_exports(const struct amon_exports *exports)
 {
 	for (uint32_t s = 0; s < exports->section_count; s++) {
@@ -173,7 +180,7 @@ static void print_exports(const struct amon_exports *exports)
 			const struct amon_export_table *table = &section->tables[t];
 
 			printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
-			       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
+			       table->size, table->key_size, table->record_size, overflow_of(table));
 			print_expire(table->expire);
 			print_columns(table->columns, table->column_count, "    ");
 		}
