@@ -107,6 +107,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -122,10 +123,11 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.p = p,
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
-		.wire = amon_replay ? amon_frame.length : p->frame_len,
+		.wire = p->frame_len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -135,18 +137,24 @@ static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *t
 }
 
 /*
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
 
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
 		return h;
+	}
 	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -389,7 +397,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-			h = header(c, c->at, &copy, sizeof(*h));
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;
@@ -456,7 +464,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;
@@ -514,20 +522,22 @@ __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 }
 
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
-const volatile __u64 amon_seed[8] = {
+const volatile __u64 amon_seed[9] = {
 	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
 	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+	0x2545f4914f6cdd1d,
 };
 
 /*
- * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
- * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
+ * Rows that a CPU has of its own, in memory that user space has mapped: how many, whether some found no place there, a
+ * list of the slots in use, and the slots, of which there are mask + 1. Each begins with a word that is 1 where it is in
+ * use, and its key.
  */
 struct own_shape {
 	__u32 mask, limit; /* slots less 1; how many of them may be taken */
 };
 struct own_rows {
-	__u64 count, newest, unused[6];
+	__u64 count, newest, spilled, unused[5];
 };
 
 /*
@@ -535,15 +545,22 @@ struct own_rows {
  * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
  * which differ in them alone collide under many seeds, or all.
  */
+static __always_inline __u64 hash_word(__u64 word, __u64 seed)
+{
+	return (__u64)((__u32)word + (__u32)seed) * ((__u32)(word >> 32) + (__u32)(seed >> 32));
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = 0;
 
-	for (__u32 i = 0; i < count; i++) {
-		__u64 seed = amon_seed[i];
-
-		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
-	}
+	if (count > 0)
+		hash += hash_word(words[0], amon_seed[0]);
+	if (count > 1)
+		hash += hash_word(words[1], amon_seed[1]);
+	if (count > 2)
+		hash += hash_word(words[2], amon_seed[2]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -551,8 +568,12 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
+	if (count > 0)
+		difference |= a[0] ^ b[0];
+	if (count > 1)
+		difference |= a[1] ^ b[1];
+	if (count > 2)
+		difference |= a[2] ^ b[2];
 	return !difference;
 }
 
@@ -578,8 +599,10 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 		if (same_words(slot + 1, key, words))
 			return slot;
 	}
-	if (i == 32 || rows->count >= shape->limit)
+	if (i == 32 || rows->count >= shape->limit) {
+		rows->spilled = 1;
 		return 0;
+	}
 	list[rows->count & mask] = at & mask;
 	__builtin_memcpy(slot + 1, key, 8 * words);
 	slot[0] = 1;

@@ -95,6 +95,24 @@ struct packet {
 	__u16 l4_dstport;
 };
 
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_coarse_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->coarse_time)
+		p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
+}
+
 /* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
 struct cursor {
 	void *ctx;
@@ -776,7 +794,9 @@ static __always_inline void count_lan_flows(const struct packet *p, struct lan_m
 	if (p->layers & (TCP | UDP | SCTP))
 		key.l4_dstport = p->l4_dstport;
 	key.net_version = p->net_version;
+	read_time(p);
 	/* expire idle 15s active 60s when tcp.flags.reset or tcp.flags.fin linger 1s */
+	read_coarse_time(p);
 	life = live(&lan_flows_lives, (const __u64 *)&key, sizeof(key) / 8 - 1, sizeof(struct lan_flows_life),
 		&lan_flows_lives_shape, p->coarse_time, 15000000000ULL, 60000000000ULL);
 	key.life = life ? life->number : 0;
@@ -844,8 +864,6 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
-	p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
 	p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
