@@ -19,7 +19,7 @@
 
 static const char *emit(struct amon_arena *arena, const char *spec)
 {
-	struct amon_check_options options = { NULL, 0 };
+	struct amon_check_options options = { .define_count = 0 };
 	struct amon_diagnostics diagnostics;
 	struct amon_lines lines;
 	struct amon_plan *plan;
