@@ -88,6 +88,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -104,9 +105,10 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -126,18 +128,24 @@ static __always_inline bool is_super(const struct cursor *c)
 }
 
 /*
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	const void *h = c->data + at;
 
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
 		return h;
+	}
 	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -379,7 +387,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-			h = header(c, c->at, &copy, sizeof(*h));
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;
@@ -446,7 +454,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-	h = header(c, c->at, &copy, sizeof(copy));
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;
