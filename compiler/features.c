@@ -200,6 +200,7 @@ static void remove_table(struct leaving *leaving, struct amon_table *table)
 	note(&leaving->left, table);
 	remove_metrics(leaving, &table->metrics, &table->memory, NULL);
 	table->is_private = true;
+	table->expire = (struct amon_expire){ .when = NULL };
 }
 
 static bool leaves(const struct leaving *leaving, const struct amon_section *section, const struct amon_table *table)

@@ -294,7 +294,8 @@ static void plan_section_clock(struct amon_plan_section *section)
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		struct amon_plan_table *table = &section->tables[i];
 
-		needed = all_need_time(&table->table->metrics, &table->table->memory);
+		needed = all_need_time(&table->table->metrics, &table->table->memory) ||
+		         reads_time(table->table->expire.when);
 		if (!section->clock && row_needs_time(table->table))
 			table->clock = clock_of(table->table->where, true);
 		else if (!section->clock && needed)
