@@ -640,10 +640,14 @@ struct {
 
 static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u64 cpu = bpf_get_smp_processor_id();
 	void *records = bpf_map_lookup_elem(map, key);
 
-	return records && cpu < shape->cpus ? records + (__u64)cpu * size : 0;
+	if (!records || cpu >= shape->cpus)
+		return 0;
+	/* the verifier of 6.1 knows the bound of the very register that was asked, and of no other */
+	asm volatile("" : "+r"(cpu));
+	return records + cpu * size;
 }
 
 static __always_inline int spill(void *map, const void *key)
