@@ -111,7 +111,7 @@ def missing():
 
 def compare(run, group, memory):
     print("\nFigure 7, probes in user space: 25,000 sessions; generator and probe share a core; packets that their exports\n"
-          "  account for, by the CPU time of both; amon the same, at TC and at XDP\n")
+          "  account for, by the CPU time of both; amon at XDP, on the same veth\n")
     absent = missing()
     peers = [] if "nfcapd" in absent else [peer for peer in PEERS if peer[0] not in absent]
     run.load_hand("base", "empty.bpf.c", TC=True)
