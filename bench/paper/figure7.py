@@ -121,10 +121,9 @@ def goals(run, groups):
 
 def by_features(run):
     quick = run.options.quick
-    counts = (run.options.features or ([1, 7, 13] if quick else list(range(1, 14)))) if True else []
-    groups = {f"{count}, no clock" if count == 13 else str(count): Group(run, count, live=count in (1, 7)) for count in counts if count < CLOCKED}
-    if "13, no clock" not in groups:
-        groups["13, no clock"] = Group(run, 13)
+    counts = run.options.features or ([1, 7] if quick else range(1, CLOCKED - 1))
+    groups = {str(count): Group(run, count, live=count in (1, 7)) for count in counts if count < CLOCKED - 1}
+    groups["13, no clock"] = Group(run, CLOCKED - 1)
     groups["15, coarse clock"] = Group(run, 15, coarse=True, live=True)
     if not quick:
         groups["14, exact clock"] = Group(run, 14)

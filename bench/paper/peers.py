@@ -71,10 +71,20 @@ class Peer:
         self.flush, self.folder, self.log = flush, folder, open(folder / "log", "w")
         self.collector = self.start("nfcapd", "-w", folder / "flows", "-p", "9995", "-b", "127.0.0.1", "-t", "3600", "-B", "33554432")
         self.probe = self.start("taskset", "-c", "1", *command(folder))
-        time.sleep(1)
+        self.wait_until_it_listens()
 
     def start(self, *words):
         return subprocess.Popen([*self.enter, *map(str, words)], stdout=self.log, stderr=self.log)
+
+    def wait_until_it_listens(self):
+        """Until there is a packet socket in its network, and a moment for what it starts behind it."""
+        for _ in range(300):
+            time.sleep(0.1)
+            if self.probe.poll() is not None:
+                raise SystemExit(f"{self.probe.args}: " + (self.folder / "log").read_text()[-500:])
+            if len(open(f"/proc/{self.probe.pid}/net/packet").readlines()) > 1:
+                break
+        time.sleep(2)
 
     def measure(self, run):
         """Packets sent; packets in its exports; bytes of memory of its own; its CPU seconds and the generator's."""
@@ -111,7 +121,7 @@ def missing():
 
 def compare(run, group, memory):
     print("\nFigure 7, probes in user space: 25,000 sessions; generator and probe share a core; packets that their exports\n"
-          "  account for, by the CPU time of both; amon the same, at TC and at XDP\n")
+          "  account for, by the CPU time of both; amon at XDP, on the same veth\n")
     absent = missing()
     peers = [] if "nfcapd" in absent else [peer for peer in PEERS if peer[0] not in absent]
     run.load_hand("base", "empty.bpf.c", TC=True)
@@ -120,6 +130,9 @@ def compare(run, group, memory):
         for name, _, command, flush in peers:
             runs[name].append(Peer(run, name, command, flush).measure(run))
     run.driver.ask("free", "base")
+    for name in [name for name, of in runs.items() if not all(exported for _, exported, *_ in of)]:
+        print(f"  {name} exported nothing: left out")
+        del runs[name]
     rates = {name: [exported / (busy + generator) / 1e6 for _, exported, _, busy, generator in of] for name, of in runs.items()}
     rows = [("amon, XDP", "{:.2f}".format(spread(group.rates["amon"])[1]), "100.0%", f"{memory:.0f}", f"{memory / FLOWS:.0f}")]
     for name, of in runs.items():

@@ -5,14 +5,15 @@
   run.py [--figure N,N,…] [--quick] [--build DIR] [--output DIR] [--rounds N] …
 
 Figures: 4 (compiling and injecting; reading often), 5 (reading), 6 (features), 7 (NetFlow v9). Needs root, clang-19, two
-CPUs, the targets bench-paper-driver, bench-deploy-driver, bench-read-driver and bench-windows-driver; rivals that are not installed are named and left out. All that is compared takes turns within one run, in an order that is drawn
-anew each round; times are of CPU, so that others who have the machine in between do not count, and what a ratio is
-made of comes from one round. Tables have medians and quartiles; a goal is met when the quartile that is worse
-meets it.
+CPUs, the targets bench-paper-driver, bench-deploy-driver, bench-read-driver and bench-windows-driver; rivals that are
+not installed are named and left out. All that is compared takes turns within one run, in an order that is drawn anew
+each round; times are of CPU (of compiling, by the clock), so that others who have the machine in between do not count,
+and what a ratio is made of comes from one round. Tables have medians and quartiles; a goal is met when the worse
+quartile meets it. README.md beside this file says more.
 
 Traffic: TCP SYNs of 60 bytes. "Alone" are test runs (BPF_PROG_RUN with repeat) behind a program that writes the next
-session into the frame; the same without a program to measure is subtracted. "Live" they come from live frames on one core, over a
-veth pair, and are dropped behind the program.
+session into the frame; the same without a program to measure is subtracted. "Live" they come from live frames on one
+core, over a veth pair, and are dropped behind the program.
 """
 import argparse
 import importlib
