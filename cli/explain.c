@@ -162,13 +162,20 @@ static void print_expire(const struct amon_export_expire *expire)
 	       expire->slot_size);
 }
 
+static const char *overflow_of(const struct amon_export_table *table)
+{
+	if (table->other_map)
+		return "other";
+	return table->expire && table->expire->evicts ? "evict" : "drop";
+}
+
 static void print_table(const struct amon_export_table *table)
 {
 	if (table->user)
 		printf("  table %s: map %s\n", table->name, table->map);
 	else
 		printf("  table %s: %u rows, key %u bytes, record %u bytes a CPU, overflow %s\n", table->name,
-		       table->size, table->key_size, table->record_size, table->other_map ? "other" : "drop");
+		       table->size, table->key_size, table->record_size, overflow_of(table));
 	print_expire(table->expire);
 	print_columns(table->columns, table->column_count, "    ");
 }

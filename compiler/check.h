@@ -175,7 +175,7 @@ struct amon_table {
 	struct amon_value *where; /* its own: attribute and statements, and-ed; NULL: none */
 	struct amon_span where_span;
 	uint32_t size;
-	enum amon_overflow { AMON_OVERFLOW_OTHER, AMON_OVERFLOW_DROP } overflow;
+	enum amon_overflow { AMON_OVERFLOW_OTHER, AMON_OVERFLOW_DROP, AMON_OVERFLOW_EVICT } overflow;
 	struct amon_value *having; /* NULL: none */
 	struct amon_timing timing; /* of its rows and their counters */
 	struct amon_expire expire;

@@ -159,12 +159,13 @@ static void read_overflow(struct check *check, struct amon_table *table, const s
 	} else if (!strcmp(word->text, "drop")) {
 		table->overflow = AMON_OVERFLOW_DROP;
 	} else if (!strcmp(word->text, "evict")) {
-		check_later(check, word->span, "`overflow evict` comes");
+		table->overflow = AMON_OVERFLOW_EVICT;
 	} else {
 		check_candidate(&candidates, "other");
 		check_candidate(&candidates, "drop");
-		check_suggest(amon_error(check->diagnostics, word->span, "`overflow` is `other` or `drop`, not `%s`",
-		                         word->text),
+		check_candidate(&candidates, "evict");
+		check_suggest(amon_error(check->diagnostics, word->span,
+		                         "`overflow` is `other`, `evict` or `drop`, not `%s`", word->text),
 		              &candidates, word->text);
 	}
 }
@@ -262,6 +263,8 @@ static void read_attributes(struct check *check, struct block *block)
 	read_size(check, block, attributes->size);
 	check_timing_table(block);
 	read_expire(check, block);
+	if (block->table->overflow == AMON_OVERFLOW_EVICT && !attributes->expire.source)
+		check_later(check, attributes->overflow.span, "`overflow evict` without `expire` comes");
 	if (attributes->as.text)
 		check_later(check, attributes->as.span, "`as` behind a table comes");
 }

@@ -69,6 +69,7 @@ struct amon_export_expire {
 	uint32_t slot_size;
 	uint32_t flow; /* where struct flow lies in a record (bpf-templates/flow.h) */
 	bool keeps;    /* rows that are open are exported, too, with each read */
+	bool evicts;   /* the row that was not seen for longest makes room for a new one */
 };
 
 /** Expressions at export: derive, having. Columns are named by place, not pointer. */

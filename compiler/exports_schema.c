@@ -243,6 +243,7 @@ static const struct amon_schema expire_rows[] = {
 	U32(struct amon_export_expire, slot_size, "slot_size"),
 	U32(struct amon_export_expire, flow, "flow"),
 	BOOL(struct amon_export_expire, keeps, "keeps"),
+	BOOL(struct amon_export_expire, evicts, "evicts"),
 	END,
 };
 

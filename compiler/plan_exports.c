@@ -300,6 +300,7 @@ static struct amon_export_expire *expire_of(const struct builder *b, const struc
 		.shape = table->expire->shape,
 		.slot_size = table->expire->slot_size,
 		.keeps = checked->keeps,
+		.evicts = table->table->overflow == AMON_OVERFLOW_EVICT,
 	};
 	return to;
 }

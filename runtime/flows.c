@@ -19,13 +19,14 @@ struct flow {
 	uint64_t first, last, until, packets, bytes, end_reason;
 };
 
-/* Flows by when something becomes of them. What stands there may be out of date: see first_of(). */
+/* Flows by when they end, or were seen last. What stands there may be out of date: see first_of(). */
 struct entry {
 	uint64_t at, serial;
 	uint32_t slot;
 };
 
 struct heap {
+	uint64_t (*time_of)(const struct amon_export_table *table, void *record);
 	struct entry *entries;
 	size_t count, room;
 };
@@ -33,13 +34,14 @@ struct heap {
 /** The flows of one table. Slots are used again; `serials` tells whose a slot is. */
 struct store {
 	const struct amon_export_table *table;
-	uint64_t seed, serial;
+	uint64_t seed[AMON_MAX_LAID_KEY / 8]; /* for each word of a key */
+	uint64_t serial;
 	uint8_t *keys, *records;
 	uint64_t *serials; /* 0: nobody's */
 	uint32_t *free;    /* slots below `used` that are nobody's */
 	uint32_t open, used, room, free_count;
-	uint32_t *index, mask; /* open addressing: a slot and 1; 0: free */
-	struct heap ends;
+	uint32_t *index, mask;             /* open addressing: a slot and 1; 0: free */
+	struct heap ends, seen;            /* seen: of tables that evict */
 	struct amon_collected_table ended; /* since the last amon_flows_end() */
 	uint8_t *other;                    /* what found no row; NULL where the table has none */
 	struct amon_packets refused;       /* counted in rows that found no place here */
@@ -69,6 +71,7 @@ static void store_free(struct store *store)
 	free(store->free);
 	free(store->index);
 	free(store->ends.entries);
+	free(store->seen.entries);
 	free(store->ended.keys);
 	free(store->ended.records);
 	free(store->other);
@@ -87,13 +90,16 @@ void amon_flows_free(struct amon_flows *flows)
 	free(flows);
 }
 
+static uint64_t end_of(const struct amon_export_table *table, void *record);
+static uint64_t seen_of(const struct amon_export_table *table, void *record);
+
 static bool store_init(struct store *store, const struct amon_export_table *table)
 {
-	*store = (struct store){ .table = table };
+	*store = (struct store){ .table = table, .ends.time_of = end_of, .seen.time_of = seen_of };
 	if (table->expire && table->other_map)
 		store->other = calloc(1, table->record_size);
-	if (getrandom(&store->seed, sizeof(store->seed), 0) != (ssize_t)sizeof(store->seed))
-		store->seed = 0x9e3779b97f4a7c15;
+	if (getrandom(store->seed, sizeof(store->seed), 0) != (ssize_t)sizeof(store->seed))
+		memset(store->seed, 0x9e, sizeof(store->seed));
 	return !table->expire || !table->other_map || store->other;
 }
 
@@ -155,14 +161,16 @@ static uint8_t *record_at(const struct store *store, uint32_t slot)
 
 static uint32_t hash(const struct store *store, const uint8_t *key)
 {
-	uint64_t sum = store->seed, word;
+	uint64_t sum = 0, word;
 
-	for (uint32_t at = 0; at < key_size(store); at += 8) {
-		memcpy(&word, key + at, 8);
-		sum = (sum ^ word) * 0x9e3779b97f4a7c15;
-		sum = sum >> 32 | sum << 32;
+	/* as in the kernel: see bpf-templates/own.h */
+	for (uint32_t i = 0; i < key_size(store) / 8; i++) {
+		uint64_t seed = store->seed[i];
+
+		memcpy(&word, key + 8 * (size_t)i, 8);
+		sum += (uint64_t)((uint32_t)word + (uint32_t)seed) * ((uint32_t)(word >> 32) + (uint32_t)(seed >> 32));
 	}
-	return (uint32_t)(sum ^ sum >> 32);
+	return (uint32_t)((sum ^ sum >> 32) * 0x9e3779b97f4a7c15 >> 32);
 }
 
 /* Where a key stands in the index, or where it would. */
@@ -227,6 +235,12 @@ static bool make_room(struct store *store)
 
 /* --- heaps: the least stands first */
 
+/* What was open first settles ties. */
+static bool is_before(const struct entry *a, const struct entry *b)
+{
+	return a->at != b->at ? a->at < b->at : a->serial < b->serial;
+}
+
 static void sink(struct heap *heap, size_t at)
 {
 	for (;;) {
@@ -234,7 +248,7 @@ static void sink(struct heap *heap, size_t at)
 		struct entry moved = heap->entries[at];
 
 		for (size_t i = child; i < child + 2 && i < heap->count; i++)
-			if (heap->entries[i].at < heap->entries[least].at)
+			if (is_before(&heap->entries[i], &heap->entries[least]))
 				least = i;
 		if (least == at)
 			return;
@@ -256,7 +270,7 @@ static bool push(struct heap *heap, struct entry entry)
 		heap->room = room;
 	}
 	heap->count++;
-	for (; at && entry.at < heap->entries[(at - 1) / 2].at; at = (at - 1) / 2)
+	for (; at && is_before(&entry, &heap->entries[(at - 1) / 2]); at = (at - 1) / 2)
 		heap->entries[at] = heap->entries[(at - 1) / 2];
 	heap->entries[at] = entry;
 	return true;
@@ -285,6 +299,11 @@ static uint64_t end_of(const struct amon_export_table *table, void *record)
 	return idle < active ? idle : active;
 }
 
+static uint64_t seen_of(const struct amon_export_table *table, void *record)
+{
+	return flow_of(table, record)->last;
+}
+
 static enum amon_end reason_of(const struct amon_export_table *table, void *record)
 {
 	const struct flow *flow = flow_of(table, record);
@@ -295,27 +314,34 @@ static enum amon_end reason_of(const struct amon_export_table *table, void *reco
 	                                                                               : AMON_END_ACTIVE;
 }
 
-/* The flow that ends first; -1: none is open. What stands in the heap is earlier than that where packets came since. */
-static int64_t first_of(struct store *store)
+/* The first flow of a heap; -1: none is open. What stands there is earlier than that where packets came since. */
+static int64_t first_of(const struct store *store, struct heap *heap)
 {
-	while (store->ends.count) {
-		struct entry *top = &store->ends.entries[0];
-		uint64_t end;
+	while (heap->count) {
+		struct entry *top = &heap->entries[0];
+		uint64_t at;
 
 		if (store->serials[top->slot] != top->serial) {
-			pop(&store->ends);
+			pop(heap);
 			continue;
 		}
-		end = end_of(store->table, record_at(store, top->slot));
-		if (end <= top->at)
+		at = heap->time_of(store->table, record_at(store, top->slot));
+		if (at <= top->at)
 			return top->slot;
-		top->at = end;
-		sink(&store->ends, 0);
+		top->at = at;
+		sink(heap, 0);
 	}
 	return -1;
 }
 
 /* --- the life of a flow */
+
+static bool note(const struct store *store, struct heap *heap, uint32_t slot)
+{
+	uint64_t at = heap->time_of(store->table, record_at(store, slot));
+
+	return push(heap, (struct entry){ at, store->serials[slot], slot });
+}
 
 static int begin(struct store *store, const uint8_t *key, const uint8_t *record)
 {
@@ -329,9 +355,9 @@ static int begin(struct store *store, const uint8_t *key, const uint8_t *record)
 	store->serials[slot] = ++store->serial;
 	store->index[place_of(store, key)] = slot + 1;
 	store->open++;
-	return push(&store->ends, (struct entry){ end_of(store->table, record_at(store, slot)), store->serial, slot })
-	               ? 0
-	               : -ENOMEM;
+	if (!note(store, &store->ends, slot) || (store->table->expire->evicts && !note(store, &store->seen, slot)))
+		return -ENOMEM;
+	return 0;
 }
 
 static int end(struct store *store, uint32_t slot, enum amon_end reason)
@@ -350,7 +376,7 @@ static int advance(struct store *store, uint64_t until)
 	int64_t slot;
 	int error = 0;
 
-	while (!error && (slot = first_of(store)) >= 0 &&
+	while (!error && (slot = first_of(store, &store->ends)) >= 0 &&
 	       end_of(store->table, record_at(store, (uint32_t)slot)) <= until)
 		error = end(store, (uint32_t)slot, reason_of(store->table, record_at(store, (uint32_t)slot)));
 	return error;
@@ -376,13 +402,13 @@ void amon_flow_merge(const struct amon_export_table *table, void *into, const vo
 static int extend(struct store *store, uint32_t slot, const uint8_t *record)
 {
 	uint8_t *into = record_at(store, slot);
-	uint64_t before = end_of(store->table, into), after;
+	uint64_t before = end_of(store->table, into);
 
 	amon_merge_row(store->table, into, record);
-	after = end_of(store->table, into);
-	if (after >= before)
+	/* what ends later moves when it stands first */
+	if (end_of(store->table, into) >= before)
 		return 0;
-	return push(&store->ends, (struct entry){ after, store->serials[slot], slot }) ? 0 : -ENOMEM;
+	return note(store, &store->ends, slot) ? 0 : -ENOMEM;
 }
 
 /* A flow that would begin where as many are open as there may be: it is counted where a full table counts. */
@@ -407,10 +433,13 @@ static int add_part(struct store *store, const uint8_t *key, uint8_t *record)
 	place = store->index ? place_of(store, key) : 0;
 	if (store->index && store->index[place])
 		return extend(store, store->index[place] - 1, record);
-	if (store->open < store->table->size)
-		return begin(store, key, record);
-	refuse(store, record);
-	return 0;
+	if (store->open == store->table->size && !store->table->expire->evicts) {
+		refuse(store, record);
+		return 0;
+	}
+	if (store->open == store->table->size)
+		error = end(store, (uint32_t)first_of(store, &store->seen), AMON_END_EVICTED);
+	return error ? error : begin(store, key, record);
 }
 
 /* --- parts in the order of time */
@@ -574,7 +603,7 @@ uint64_t amon_flows_next(struct amon_flows *flows)
 	for (uint32_t s = 0; s < flows->exports->section_count; s++)
 		for (uint32_t t = 0; t < flows->exports->sections[s].table_count; t++) {
 			struct store *store = &flows->stores[s][t];
-			int64_t slot = store->table->expire ? first_of(store) : -1;
+			int64_t slot = store->table->expire ? first_of(store, &store->ends) : -1;
 			uint64_t end = slot < 0 ? UINT64_MAX : end_of(store->table, record_at(store, (uint32_t)slot));
 
 			next = end < next ? end : next;

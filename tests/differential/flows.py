@@ -83,12 +83,18 @@ class Flows:
         self.ended.append(flow)
         del self.open[flow.key]
 
+    def evict(self):
+        """What was not seen for longest; of several, what was open first."""
+        self.finish(min(self.open.values(), key=lambda flow: flow.last), "evicted")
+
     def cut(self, refuse):
         for part in sorted(self.parts.values(), key=lambda part: (part.first, part.number)):
             self.advance(part.first)
             if part.key in self.open:
                 self.open[part.key].join(part)
-            elif len(self.open) < self.size:
+            elif len(self.open) < self.size or not refuse:
+                if len(self.open) == self.size:
+                    self.evict()
                 self.open[part.key] = part
             else:
                 refuse(part)

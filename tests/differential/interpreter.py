@@ -377,7 +377,7 @@ class FlowsRun(TableRun):
         if part:
             part.add(packet.time, packet.wire)
             self.in_rows.add(packet)
-        elif self.table.overflow == "drop":
+        elif self.table.overflow != "other":
             self.lose("full", packet)
             return
         else:
@@ -398,7 +398,7 @@ class FlowsRun(TableRun):
                 state.merge(part.states[identity])
 
     def cut(self):
-        self.flows.cut(self.refuse)
+        self.flows.cut(None if self.table.overflow == "evict" else self.refuse)
 
     def end(self, until, last):
         self.cut()

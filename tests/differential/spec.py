@@ -493,7 +493,7 @@ class Parser:
         elif self.accept("size"):
             table.size = self.expression()
         elif self.accept("overflow"):
-            if not self.is_word("other", "drop"):
+            if not self.is_word("other", "drop", "evict"):
                 self.unknown()
             table.overflow = self.take().text
         elif self.accept("having"):

@@ -251,6 +251,33 @@ static void test_full(void **state)
 	no_more(f);
 }
 
+/* Host 1 was seen before 2, though it came behind it; 3 makes room by itself. */
+static void test_evicted(void **state)
+{
+	struct fixture *f = *state;
+
+	f->table.size = 2;
+	f->expire.evicts = true;
+	part(f, 2, 1, 100, 900, 0);
+	part(f, 1, 2, 200, 300, 0);
+	part(f, 3, 3, 400, 500, 600);
+	part(f, 4, 4, 600, 700, 0);
+	part(f, 5, 5, 800, 850, 0);
+	cut(f, 1000, false);
+	ended(f, 1, 2, 300, AMON_END_EVICTED);
+	ended(f, 3, 2, 500, AMON_END_WHEN);
+	ended(f, 4, 2, 700, AMON_END_EVICTED);
+	no_more(f);
+	assert_int_equal(ledger_of(f)->in_rows[0], 10);
+	/* it was evicted, and comes again */
+	part(f, 1, 2, 1100, 1200, 0);
+	cut(f, 2000, true);
+	ended(f, 1, 2, 1200, AMON_END_FORCED);
+	ended(f, 2, 2, 900, AMON_END_FORCED);
+	ended(f, 5, 2, 850, AMON_END_EVICTED);
+	no_more(f);
+}
+
 static void test_open(void **state)
 {
 	struct fixture *f = *state;
@@ -294,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_condition, begin, end),
 		cmocka_unit_test_setup_teardown(test_cpus, begin, end),
 		cmocka_unit_test_setup_teardown(test_full, begin, end),
+		cmocka_unit_test_setup_teardown(test_evicted, begin, end),
 		cmocka_unit_test_setup_teardown(test_open, begin, end),
 		cmocka_unit_test_setup_teardown(test_many, begin, end),
 	};
