@@ -28,11 +28,7 @@ struct xdp_md {
 };
 enum { XDP_PASS = 2 };
 
-<<<<<<< HEAD
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
-=======
-enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -111,10 +107,7 @@ struct cursor {
 	struct packet *p;
 	const void *data, *end;
 	__u32 wire, captured, at;
-<<<<<<< HEAD
 	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
-=======
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
 	__u32 length;	     /* of the IPv6 packet */
 	__u16 tci;	     /* of the VLAN tag at hand */
@@ -130,18 +123,11 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.p = p,
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
-<<<<<<< HEAD
 		.wire = p->frame_len,
 		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
 	c.captured = c.wire < c.kept ? c.wire : c.kept;
-=======
-		.wire = amon_replay ? amon_frame.length : p->frame_len,
-	};
-
-	c.captured = amon_replay ? amon_frame.captured : c.wire;
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	return c;
 }
 
@@ -151,7 +137,6 @@ static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *t
 }
 
 /*
-<<<<<<< HEAD
  * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
  * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
  */
@@ -172,22 +157,6 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
 
-=======
- * `size` bytes at `at`: in place where they are linear, else copied; NULL past the end. In a loop the copy is a word of
- * its own: the verifier would lose a counter that stands on the stack in the same one.
- */
-static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
-{
-	const void *h = c->data + at;
-
-	if (at + size > c->captured)
-		return 0;
-	if (h + size <= c->end)
-		return h;
-	return load_bytes(c, at, copy, size) ? 0 : copy;
-}
-
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
 static __always_inline __u32 bounded(__u32 at)
 {
@@ -428,11 +397,7 @@ static __always_inline __u32 extensions(struct cursor *c)
 		__u32 size;
 
 		if (c->at + sizeof(*h) <= c->limit)
-<<<<<<< HEAD
 			h = bytes_at(c, c->at, &copy, sizeof(*h));
-=======
-			h = header(c, c->at, &copy, sizeof(*h));
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 		if (!h) {
 			cause = EXTENSION_TRUNCATED;
 			break;
@@ -499,11 +464,7 @@ static __always_inline __u32 tcp(struct cursor *c)
 
 	if (c->at + sizeof(*h) > c->limit)
 		return TCP_TRUNCATED;
-<<<<<<< HEAD
 	h = bytes_at(c, c->at, &copy, sizeof(copy));
-=======
-	h = header(c, c->at, &copy, sizeof(copy));
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	if (!h)
 		return TCP_TRUNCATED;
 	size = ntohs(h->offset_flags) >> 12 << 2;
@@ -561,7 +522,6 @@ __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 }
 
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
-<<<<<<< HEAD
 const volatile __u64 amon_seed[9] = {
 	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
 	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
@@ -579,22 +539,6 @@ struct own_shape {
 };
 struct own_rows {
 	__u64 count, newest, spilled, unused[5];
-=======
-const volatile __u64 amon_seed[8] = {
-	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
-	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
-};
-
-/*
- * Rows that a CPU has of its own, in memory that user space has mapped: how many, a list of the slots in use, and the
- * slots, of which there are mask + 1. Each begins with a word that is 1 where it is in use, and its key.
- */
-struct own_shape {
-	__u32 mask, limit; /* slots less 1; how many of them may be taken */
-};
-struct own_rows {
-	__u64 count, newest, unused[6];
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 };
 
 /*
@@ -602,33 +546,22 @@ struct own_rows {
  * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
  * which differ in them alone collide under many seeds, or all.
  */
-<<<<<<< HEAD
 static __always_inline __u64 hash_word(__u64 word, __u64 seed)
 {
 	return (__u64)((__u32)word + (__u32)seed) * ((__u32)(word >> 32) + (__u32)(seed >> 32));
 }
 
 /* Of a key's words there are few: a loop would take longer than what is done for each. */
-=======
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
 {
 	__u64 hash = 0;
 
-<<<<<<< HEAD
 	if (count > 0)
 		hash += hash_word(words[0], amon_seed[0]);
 	if (count > 1)
 		hash += hash_word(words[1], amon_seed[1]);
 	if (count > 2)
 		hash += hash_word(words[2], amon_seed[2]);
-=======
-	for (__u32 i = 0; i < count; i++) {
-		__u64 seed = amon_seed[i];
-
-		hash += (__u64)((__u32)words[i] + (__u32)seed) * ((__u32)(words[i] >> 32) + (__u32)(seed >> 32));
-	}
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
 }
 
@@ -636,17 +569,12 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 {
 	__u64 difference = 0;
 
-<<<<<<< HEAD
 	if (count > 0)
 		difference |= a[0] ^ b[0];
 	if (count > 1)
 		difference |= a[1] ^ b[1];
 	if (count > 2)
 		difference |= a[2] ^ b[2];
-=======
-	for (__u32 i = 0; i < count; i++)
-		difference |= a[i] ^ b[i];
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	return !difference;
 }
 
@@ -672,15 +600,10 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 		if (same_words(slot + 1, key, words))
 			return slot;
 	}
-<<<<<<< HEAD
 	if (i == 32 || rows->count >= shape->limit) {
 		rows->spilled = 1;
 		return 0;
 	}
-=======
-	if (i == 32 || rows->count >= shape->limit)
-		return 0;
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	list[rows->count & mask] = at & mask;
 	__builtin_memcpy(slot + 1, key, 8 * words);
 	slot[0] = 1;
@@ -689,7 +612,6 @@ static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, 
 	return slot;
 }
 
-<<<<<<< HEAD
 /*
  * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
  * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
@@ -721,8 +643,6 @@ static __always_inline int spill(void *map, const void *key)
 	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
-=======
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 struct ingress_metrics {
 	struct counter seen, selected;
 	struct counter malformed[11];
@@ -754,11 +674,6 @@ struct web_clients_row {
 	__u8 has_first;
 };
 
-<<<<<<< HEAD
-=======
-static const struct web_clients_row web_clients_row_new;
-
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 struct web_clients_slot {
 	__u64 used;
 	struct web_clients_key key;
@@ -766,11 +681,7 @@ struct web_clients_slot {
 } __attribute__((aligned(64)));
 
 /* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-<<<<<<< HEAD
 const volatile struct own_shape web_clients_shape = { .mask = 15, .limit = 12, .cpus = 1 };
-=======
-const volatile struct own_shape web_clients_shape = { .mask = 15, .limit = 12 };
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -779,7 +690,6 @@ struct {
 	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct web_clients_slot)));
 } web_clients_rows SEC(".maps");
 
-<<<<<<< HEAD
 /* What finds no slot there, with a record for each CPU; it grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -787,15 +697,6 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(key_size, sizeof(struct web_clients_key));
 	__uint(value_size, sizeof(struct web_clients_row));
-=======
-/* What finds no slot there, on any CPU; it grows with use. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
-	__type(key, struct web_clients_key);
-	__type(value, struct web_clients_row);
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 } web_clients_spill SEC(".maps");
 
 struct {
@@ -890,17 +791,10 @@ static __always_inline void count_web_clients(const struct packet *p, struct web
 	key.net_version = p->net_version;
 	read_time(p);
 	slot = own_slot(&web_clients_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &web_clients_shape);
-<<<<<<< HEAD
 	row = slot ? &slot->row : spilled(&web_clients_spill, &key, sizeof(*row), &web_clients_shape);
 	if (!row) {
 		spill(&web_clients_spill, &key);
 		row = spilled(&web_clients_spill, &key, sizeof(*row), &web_clients_shape);
-=======
-	row = slot ? &slot->row : bpf_map_lookup_elem(&web_clients_spill, &key);
-	if (!row) {
-		bpf_map_update_elem(&web_clients_spill, &key, &web_clients_row_new, BPF_NOEXIST);
-		row = bpf_map_lookup_elem(&web_clients_spill, &key);
->>>>>>> 82b6923 (The clock is read by packets that need it; a condition that stands again is asked once)
 	}
 	if (row) {
 		ledger_add(&m->clients_in_rows, 1, p->frame_len);
