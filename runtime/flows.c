@@ -133,12 +133,15 @@ struct amon_flows *amon_flows_new(const struct amon_exports *exports)
 	return NULL;
 }
 
+/* `array` points to a pointer of any type. */
 static bool grow(void *array, uint64_t count, size_t size)
 {
-	void **at = array, *larger = reallocarray(*at, count, size);
+	void *at, *larger;
 
+	memcpy(&at, array, sizeof(at));
+	larger = reallocarray(at, count, size);
 	if (larger)
-		*at = larger;
+		memcpy(array, &larger, sizeof(larger));
 	return larger;
 }
 

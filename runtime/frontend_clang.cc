@@ -33,8 +33,8 @@
 #include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
-#include <malloc.h>
 #include <llvm/Transforms/Utils/ModuleUtils.h>
+#include <malloc.h>
 #include <map>
 #include <memory>
 #include <vector>

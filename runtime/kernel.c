@@ -123,9 +123,8 @@ int amon_kernel_check(struct amon_failure *failure)
 }
 
 static const char *const lacking[AMON_ABILITY_COUNT] = {
-	[AMON_CAN_BATCH] = "no-batch",
-	[AMON_CAN_NATIVE_XDP] = "no-native-xdp",
-	[AMON_CAN_TCX] = "no-tcx",
+	[AMON_CAN_BATCH] = "no-batch",     [AMON_CAN_NATIVE_XDP] = "no-native-xdp",  [AMON_CAN_TCX] = "no-tcx",
+	[AMON_CAN_RINGBUF] = "no-ringbuf", [AMON_CAN_OWN_ROWS] = "no-mapped-tables",
 };
 static bool lacks[AMON_ABILITY_COUNT];
 
@@ -146,8 +145,8 @@ static int no_lacking(const char *word, size_t length, struct amon_failure *fail
 	near = text ? amon_closest(text, names, AMON_ABILITY_COUNT) : NULL;
 	if (near)
 		return amon_fail(failure, -EINVAL, "`%s` is none of what can be lacking; is it `%s`?", text, near);
-	return amon_fail(failure, -EINVAL, "`%.*s` is none of what can be lacking: %s, %s and %s", (int)length, word,
-	                 lacking[0], lacking[1], lacking[2]);
+	return amon_fail(failure, -EINVAL, "`%.*s` is none of what can be lacking: %s, %s, %s, %s and %s", (int)length,
+	                 word, lacking[0], lacking[1], lacking[2], lacking[3], lacking[4]);
 }
 
 int amon_kernel_pretend(const char *list, struct amon_failure *failure)

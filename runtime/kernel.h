@@ -21,6 +21,8 @@ enum amon_ability {
 	AMON_CAN_BATCH,      /* batches that read and empty a hash */
 	AMON_CAN_NATIVE_XDP, /* the driver's */
 	AMON_CAN_TCX,        /* TCX links (6.6 and later) */
+	AMON_CAN_RINGBUF,    /* ring buffers */
+	AMON_CAN_OWN_ROWS,   /* tables in memory that user space has mapped */
 	AMON_ABILITY_COUNT
 };
 /**

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernel.h"
+
 /* Rows. */
 #define AHEAD 8
 /* What stands before a CPU's list of slots. */
@@ -53,6 +55,11 @@ struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint
 	bool exact = table->size <= AMON_OWN_ROWS && rows == table->size;
 	struct amon_own_shape shape;
 
+	if (amon_kernel_lacks(AMON_CAN_OWN_ROWS)) {
+		shape = (struct amon_own_shape){ .slots = power_of_two(0), .spill = table->size };
+		shape.value_size = HEADER + shape.slots * (4 + table->slot_size);
+		return shape;
+	}
 	if (replay && table->size * (uint64_t)table->slot_size <= REPLAY_BYTES) {
 		rows = table->size;
 		exact = true;

@@ -30,7 +30,7 @@ struct amon_own_shape {
 
 /**
  * For a machine of so many CPUs. Small tables, and all in a replay, take as many rows from one CPU as their size says,
- * and no more: the last of them spills.
+ * and no more: the last of them spills. Where the kernel is taken for one without mapped tables, all rows do.
  */
 struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay);
 

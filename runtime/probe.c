@@ -433,6 +433,22 @@ static int widen_rings(const struct amon_loaded *loaded)
 
 /* Loading */
 
+static int check_rings(const struct amon_exports *exports, struct amon_failure *failure)
+{
+	if (!amon_kernel_lacks(AMON_CAN_RINGBUF))
+		return 0;
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].table_count; j++) {
+			const struct amon_export_table *table = &exports->sections[i].tables[j];
+
+			if (table->events || (table->user && table->user->kind == AMON_MAP_RINGBUF))
+				return amon_fail(failure, -EOPNOTSUPP,
+				                 "this kernel has no ring buffers (Linux 5.8), and %s is one",
+				                 table->name);
+		}
+	return 0;
+}
+
 /* All that comes before the load. */
 static int prepare_clone(const struct amon_loaded *loaded, const void *object, size_t size,
                          const struct amon_load_options *options, struct amon_clone *clone,
@@ -582,6 +598,9 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 	for (uint32_t clone = 0; clone < AMON_CLONES; clone++)
 		memset(loaded->clones[clone].programs, 0xff, sizeof(loaded->clones[clone].programs));
 	loaded->reader->control_map = loaded->reader->baseline = -1;
+	error = check_rings(exports, failure);
+	if (error)
+		return error;
 	error = options->replaces ? amon_reader_beside(exports, options->replaces, loaded->reader, failure)
 	                          : amon_reader_new(exports, announces, loaded->reader, failure);
 	if (error)

@@ -503,15 +503,26 @@ def define_for_an_object():
 
 
 @test
-def without_batches():
-    """A kernel without batches gives the same rows."""
+def without():
+    """A kernel without batches, or without mapped tables, gives the same rows."""
     need(BPF, "BPF")
     spec = "table hosts by net.src size 1Ki { metric packets = count(); metric bytes = sum(frame.len); }"
+    full = "table hosts by net.src size 4 overflow %s { metric packets = count(); }"
     windows = "probe p { window 1s; ingress { " + spec + " } }"
-    for text in (spec, windows):
-        batches, singles = (wants(amonc("replay", "-f", "jsonl", *target, "-e", text, capture("basic")), DONE).out
-                            for target in ((), ("--target", "no-batch")))
-        same("without batches", singles, batches)
+    for text in (spec, windows, full % "other", full % "drop"):
+        whole, *without = (wants(amonc("replay", "-f", "jsonl", *target, "-e", text, capture("basic")), DONE).out
+                           for target in ((), ("--target", "no-batch"), ("--target", "no-mapped-tables"),
+                                          ("--target", "no-batch,no-mapped-tables")))
+        for other in without:
+            same("without", other, whole)
+
+
+@test
+def without_rings():
+    """Where there are no ring buffers, `events` are refused by name."""
+    need(BPF, "BPF")
+    events = "events seen size 1Ki { net.src }"
+    wants(amonc("replay", "--target", "no-ringbuf", "-e", events, capture("basic")), 5, "no ring buffers", "seen")
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -529,8 +540,8 @@ def without_batches():
         ("-e", "-e"), ("-D", "-D"), ("-i", "--interface"), ("-f", "--format"), ("-o", "--output"), ("--interval", "--interval"),
         ("--count", "--count"), ("--color", "--color"), ("--target", "--target"))],
     ("unknown target", ["replay", "--target", "no-tcs", "x", "y"], "--target no-tcs: `no-tcs`", "is it `no-tcx`?"),
-    ("unknown target, far", ["run", "--target", "no-batch,frob", "x"], "`frob`", "no-batch, no-native-xdp and no-tcx"),
-    ("target of explain", ["explain", "--target", "no-tcx", "x"], "explain takes no --target"),
+    ("unknown target, far", ["run", "--target", "no-batch,frob", "x"], "`frob`", "no-batch, no-native-xdp, no-tcx, no-ringbuf and no-mapped-tables"),
+    ("target of check", ["check", "--target", "no-tcx", "x"], "check takes no --target"),
     ("a value for none", ["check", "--quiet=5"], "--quiet takes no value"),
     ("flag of another command", ["check", "-i", "eth0", "x"], "check takes no --interface"),
     ("output of check", ["check", "-o", "f", "x"], "check takes no --output"),
