@@ -77,12 +77,12 @@ static struct amon_subject subject_of(const struct compilation *c, bool empty)
 
 static int count_lookups(struct measurement *m, const struct compilation *c, double *lookups)
 {
-	struct compilation counting = { .arena = c->arena, .source = c->source, .probe = c->probe };
+	struct compilation counting = *c;
 	struct amon_subject subject;
 	int error = -EINVAL;
 
+	counting.object = NULL;
 	counting.c = amon_arena_printf(c->arena, "%s%s", AMON_LOOKUPS_C, c->c);
-	counting.exports = c->exports;
 	if (!compile_c(&counting)) {
 		subject = subject_of(&counting, false);
 		error = amon_measure_lookups(&subject, &m->packets, lookups, &m->failure);
@@ -160,7 +160,8 @@ static void tell_section(const struct amon_section_rows *rows)
 	const struct amon_export_section *section = rows->section;
 
 	tell_unreached(rows, section->selected, section->name);
-	for (uint32_t i = 0; i < section->table_count; i++)
+	/* those of the C of others tell no packets */
+	for (uint32_t i = 0; i < section->table_count - section->user_count; i++)
 		tell_unreached(rows, section->tables[i].selected, section->tables[i].name);
 }
 

@@ -31,8 +31,10 @@ static int open_map(const struct reading *reading, const struct map *map, struct
 	int fd = amon_maps_find(reading->maps, map->name, reading->clone);
 	int error = fd < 0 ? fd : amon_entries_open(fd, map->key_size, map->value_size, entries);
 
-	if (error)
-		return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
+	if (error) {
+		amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", map->name);
+		return -EINVAL;
+	}
 	entries->ring_to = amon_maps_read(reading->maps, map->name, reading->clone);
 	return 0;
 }

@@ -500,6 +500,14 @@ def emitted_and_explained():
 
 
 @test
+def measured():
+    """What features cost is told beside a user's C, which stays: it is none of them."""
+    shutil.copytree(os.path.join(ROOT, "examples", "ddos"), "measured")
+    cost = json.loads(good("explain", "--measure", "-q", "-f", "json", "measured/ddos.amon"))
+    same("features", [feature["metric"] for feature in cost["features"]], ["syns"])
+
+
+@test
 def beside_the_spec():
     """A file is looked for beside the spec, and may include what lies there."""
     os.makedirs("deep/er", exist_ok=True)
