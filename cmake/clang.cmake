@@ -18,7 +18,8 @@ set_target_properties(amon-clang PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET hidd
                                             BUILD_WITH_INSTALL_RPATH ON)
 target_include_directories(amon-clang SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS})
 target_include_directories(amon-clang PRIVATE ${CMAKE_SOURCE_DIR})
-target_compile_options(amon-clang PRIVATE -fno-rtti)
+# LLVM's allocators mark memory for the address sanitizer where they are compiled for it; its libraries are not.
+target_compile_options(amon-clang PRIVATE -fno-rtti -fno-sanitize=all)
 # What a user's C may include: clang's own headers, the kernel's for users, libbpf's.
 find_path(AMON_CLANG_INCLUDE NAMES stddef.h HINTS ${LLVM_LIBRARY_DIRS}/clang/19/include NO_DEFAULT_PATH REQUIRED)
 set(AMON_SYSTEM_INCLUDE /usr/include)

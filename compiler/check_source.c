@@ -504,7 +504,7 @@ static void check_export(struct check *check, struct amon_user_export *export)
 	if (export->metrics.count > 1 && one->text)
 		amon_error(check->diagnostics, one->span, "`%s` is %u metrics, one for each member of its value",
 		           export->name, export->metrics.count);
-	else if (export->metrics.first->aggregation)
+	else if (export->metrics.first && export->metrics.first->aggregation)
 		check_export_unit(check, export, export->metrics.first);
 	for (struct amon_column *column = export->metrics.first; column; column = column->next)
 		column->help = export->help;

@@ -121,7 +121,7 @@ static void read_value(struct reads *reads, const struct amon_value *value)
 	if (!value)
 		return;
 	table = value->kind == AMON_VALUE_ROW ? value->table : value->column ? value->column->table : NULL;
-	if (value->kind == AMON_VALUE_MEMORY && note(reads, value->column))
+	if (value->kind == AMON_VALUE_MEMORY && value->column && note(reads, value->column))
 		read_column(reads, value->column);
 	if (table && note(reads, table))
 		read_rows(reads, table);
