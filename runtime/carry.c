@@ -159,7 +159,7 @@ struct bytes {
 /* Without data only the size is found. */
 static void put(struct bytes *bytes, const void *from, size_t size)
 {
-	if (bytes->data)
+	if (bytes->data && size)
 		memcpy(bytes->data + bytes->at, from, size);
 	bytes->at += size;
 }

@@ -102,7 +102,7 @@ static uint32_t count_clones(const struct amon_maps *maps)
 /* The reader's own takes its place, and is counted there. */
 #define CONTROL_MAP "amon_control"
 
-/* libbpf makes those of its own (.rodata) for each object, and each clone is one. */
+/* Each clone has its constants. */
 static void add_of_object(struct amon_map_costs *memory, const struct bpf_object *object, const struct amon_maps *maps,
                           uint32_t cpus)
 {
@@ -110,7 +110,7 @@ static void add_of_object(struct amon_map_costs *memory, const struct bpf_object
 
 	bpf_object__for_each_map(map, object)
 	{
-		bool own = bpf_map__is_internal(map) || is_twice(maps, bpf_map__name(map));
+		bool own = amon_map_is_constants(map) || is_twice(maps, bpf_map__name(map));
 		struct amon_memory_map one = {
 			.type = bpf_map__type(map),
 			.key_size = bpf_map__key_size(map),

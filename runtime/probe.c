@@ -205,8 +205,7 @@ static bool is_twice(const struct amon_loaded *loaded, const char *name)
 	return false;
 }
 
-/* The constants of a clone, amon's and those of a user's C. */
-static bool is_constants(const struct bpf_map *map)
+bool amon_map_is_constants(const struct bpf_map *map)
 {
 	return bpf_map__is_internal(map) && strstr(bpf_map__name(map), ".rodata");
 }
@@ -214,7 +213,7 @@ static bool is_constants(const struct bpf_map *map)
 /* All but what each clone has of its own: what is doubled, and its constants. Variables of a user's C are shared. */
 static bool is_shared(const struct amon_loaded *loaded, const struct bpf_map *map)
 {
-	return !is_constants(map) && !is_twice(loaded, bpf_map__name(map)) &&
+	return !amon_map_is_constants(map) && !is_twice(loaded, bpf_map__name(map)) &&
 	       strcmp(bpf_map__name(map), CONTROL_MAP) != 0;
 }
 
@@ -348,7 +347,7 @@ static int shape_memory(struct bpf_object *object, const struct amon_export_sect
 static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
 	struct amon_own_shape shape = amon_lives_shape(table, cpus, replay);
-	const uint32_t words[2] = { shape.slots - 1, shape.slots };
+	const uint32_t words[3] = { shape.slots - 1, shape.slots, cpus };
 	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
 	size_t size = 0;
 	unsigned char *constant = find_constant(object, table->expire->shape, &size);

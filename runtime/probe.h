@@ -11,6 +11,7 @@
 #include "failure.h"
 #include "maps.h"
 
+struct bpf_map;
 struct bpf_object;
 struct amon_reader;
 
@@ -79,6 +80,8 @@ struct amon_load_options {
  */
 int amon_probe_load(const void *object, size_t size, const struct amon_exports *exports,
                     const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
+/** The constants of a clone, amon's and those of a user's C: each clone has its own. */
+bool amon_map_is_constants(const struct bpf_map *map);
 /** Gives the maps of an object that is open the sizes that this machine asks for. 0, or -EINVAL: it is not the export
  * table's. */
 int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay);

@@ -1022,7 +1022,7 @@ def captures():
     wants(amonc("replay", "-", "-", stdin=PROBE.encode()), FAILED, "standard input", "not a capture")
     write("closed.pcap", good)
     os.chmod("closed.pcap", 0)
-    drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-all,+bpf,+net_admin"]
+    drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-all,+bpf,+net_admin,+perfmon"]
     os.chown("closed.pcap", 65534, 65534)
     wants(amonc("replay", "p.amon", "closed.pcap", prefix=drop), FAILED, "closed.pcap: Permission denied")
     replay(good[:20], FAILED, "not a capture")

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Users' C beside a spec: what is exported of its maps, what is refused, and what a compiler may not read.
 
