@@ -35,10 +35,13 @@ struct slot slot_xdp SEC(".maps"), slot_tc_ingress SEC(".maps"), slot_tc_egress 
 static __always_inline const __u8 *take(int hook, __u64 cursor, __u32 *size)
 {
 	const struct amon_feed_packet *packet;
+	__u64 at = cursor;
 
-	if (cursor >= AMON_FEED_BATCH)
+	/* a copy of its own: of what was put onto the stack before, the verifier of 6.1 knows no bound */
+	barrier_var(at);
+	if (at >= AMON_FEED_BATCH)
 		return NULL;
-	packet = (const void *)&amon_feed.batch[cursor];
+	packet = (const void *)&amon_feed.batch[at];
 	amon_frame = packet->frame;
 	amon_feed.cursor = packet->next[hook];
 	amon_feed.run++;

@@ -60,7 +60,8 @@ static bool read_and_tell(const struct running *r, int to)
 
 /*
  * A child shares the reader's memory and maps, and so is any reader of the probe. It dies at any instant of the first
- * microseconds, in which it reads a few windows: a grace period takes some 15 milliseconds.
+ * milliseconds, in which it reads a few windows: a grace period takes some 15 milliseconds, and all is slow under a
+ * sanitizer.
  */
 static void kill_reader(const struct running *r, int to, unsigned int within)
 {
@@ -120,7 +121,7 @@ static void check_killed(bool announces)
 	srandom(11);
 	assert_int_equal(traffic_start(r.traffic, 1, 0), 0);
 	for (int i = 0; i < KILLS; i++)
-		kill_reader(&r, file, announces ? 8000 : 50000);
+		kill_reader(&r, file, announces ? 8000 << i % 3 : 50000);
 	traffic_stop(r.traffic);
 	/* what the last of them left, and what came since */
 	assert_true(read_and_tell(&r, file) && read_and_tell(&r, file));
