@@ -231,10 +231,12 @@ int amon_deployment_finish(struct amon_deployment *deployment, unsigned int pair
 		error = amon_pinned_object(current, &new_object, &new_size);
 	old = error ? NULL : exports_of(arena, old_object, old_size);
 	new = error ? NULL : exports_of(arena, new_object, new_size);
-	if (!old || !new)
-		error = amon_deployment_damaged(deployment, error ? error : -EINVAL, failure);
-	else
+	if (!old || !new) {
+		error = error ? error : -EINVAL;
+		amon_deployment_damaged(deployment, error, failure);
+	} else {
 		error = carry_over(deployment, pair, old, new, failure);
+	}
 	if (!error) {
 		amon_unpin(current, "from");
 		release(deployment, pair, new);
