@@ -155,7 +155,7 @@ static int time_run(const struct measuring *m, struct measured *measured, double
 static int run_rounds(void *data)
 {
 	struct measuring *m = data;
-	double spent[2];
+	double spent[2] = { 0 };
 	int error = run(&m->probes[0], m->packets, m->failure);
 	uint32_t round = 0;
 
