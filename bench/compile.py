@@ -12,9 +12,10 @@ import argparse
 import pathlib
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+
+from driver import Driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STEPS = {
@@ -33,20 +34,6 @@ def spec(metrics):
     return f"probe bench {{\n    ingress xdp {{\n{body}\n    }}\n}}\n"
 
 
-class Driver:
-    """A process that times steps; the cold ones in children of one that never compiles itself."""
-
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def time(self, step, name):
-        print(step, name, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{step} of {name} failed")
-        return float(line)
-
-
 def emit(amonc, source, to):
     start = time.monotonic()
     subprocess.check_call([amonc, "emit", source, "-o", to])
@@ -60,14 +47,14 @@ def measure(build, folder, sizes, steps, rounds):
         (folder / f"{size}.amon").write_text(spec(size))
         emit(build / "amonc", folder / f"{size}.amon", folder / f"{size}.c")
         for step in steps[1:]:
-            (cold if step == "cold" else warm).time(step, folder / f"{size}.c")
+            (cold if step == "cold" else warm).ask(step, folder / f"{size}.c")
     for _ in range(rounds):
         for size in sizes:
             for step in steps:
                 if step == "emit":
                     took = emit(build / "amonc", folder / f"{size}.amon", folder / "emitted.c")
                 else:
-                    took = (cold if step == "cold" else warm).time(step, folder / f"{size}.c")
+                    [took] = (cold if step == "cold" else warm).ask(step, folder / f"{size}.c")
                 times[size, step].append(took)
     return times
 

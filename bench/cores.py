@@ -15,12 +15,8 @@ import statistics
 import sys
 import tempfile
 
-from windows import Driver, ROOT
-
-SPECS = {
-    "scalars": "metric packets = count(); metric bytes = sum(frame.len); metric largest = max(frame.len);",
-    "table": "table flows by flow size 64Ki { metric packets = count(); metric bytes = sum(frame.len); }",
-}
+from driver import Driver
+from windows import ROOT, SPECS
 
 
 def measure(driver, folder, seconds, rounds):

@@ -12,9 +12,9 @@ milliseconds; ratios of the same round.
 import argparse
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
+
+from driver import Driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOAL = 1.25  # with snapshot, of without
@@ -23,18 +23,6 @@ GOAL = 1.25  # with snapshot, of without
 def spec(features, timing):
     body = "\n".join(f"        metric m{i} = sum(frame.len) where tcp.dstport == {1000 + i};" for i in range(features))
     return f"probe bench {{\n    {timing}\n    ingress xdp {{\n{body}\n    }}\n}}\n"
-
-
-class Driver:
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{' '.join(map(str, words))} failed")
-        return [float(word) for word in line.split()]
 
 
 def one_round(driver, folder, size):

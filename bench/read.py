@@ -14,9 +14,10 @@ merged and sorted in user space, and until the table is empty again.
 import argparse
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
+
+from driver import Driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAPS = ("hash", "percpu-hash", "array", "percpu-array")
@@ -25,18 +26,6 @@ SPEC = """probe bench { window 1ms; ingress xdp {
 """
 # A way, and the one that it is compared with.
 WAYS = (("each", "each"), ("batch", "each"), ("empty-each", "empty-each"), ("empty-batch", "empty-each"))
-
-
-class Driver:
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{' '.join(map(str, words))} failed")
-        return [float(word) for word in line.split()]
 
 
 def all_steps(sizes):

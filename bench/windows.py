@@ -16,9 +16,10 @@ import math
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
+
+from driver import Driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = {
@@ -27,18 +28,6 @@ SPECS = {
 }
 GATES = {"empty": "an empty program", "plain": "behind a gate", "announcing": "behind a gate that announces"}
 GOAL = ("scalars", 10.0, 0.0015)  # reads each 10 ms cost no more than this share
-
-
-class Driver:
-    def __init__(self, path):
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{' '.join(map(str, words))} failed")
-        return [float(word) for word in line.split()]
 
 
 class Runs:

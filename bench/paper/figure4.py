@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 
+from driver import Driver
 from measure import ROOT, cell, in_turn, ratios, spread, table
 import deploy
 import plot
@@ -53,7 +54,7 @@ def measure_live(run, driver, name, features):
 
 
 def compile_and_inject(run):
-    driver, bcc = deploy.Driver(run.options.build / "bench-deploy-driver"), Bcc(run.folder)
+    driver, bcc = Driver(run.options.build / "bench-deploy-driver"), Bcc(run.folder)
     print("\nFigure 4a: milliseconds from a text to a program at the XDP hook of a veth; a feature has a condition of its own\n")
     if not bcc.here:
         print(f"  no BCC (Debian's packages python3-bpfcc and linux-headers-amd64): {bcc.why()}")
@@ -76,7 +77,7 @@ def compile_and_inject(run):
 
 def reading_often(run):
     intervals = [100, 10, 1] if run.options.quick else [5000, 1000, 100, 10, 1]
-    driver = windows.Driver(run.options.build / "bench-windows-driver")
+    driver = Driver(run.options.build / "bench-windows-driver")
     runs = windows.measure(driver, run.folder, intervals, 1 if run.options.quick else 20, 1 if run.options.quick else 5)
     print("\nFigure 4b: what windows cost the packets, 25,000 sessions with Zipf's shares, live at XDP, by turns with and without\n"
           "  reads (± is the standard error)\n")

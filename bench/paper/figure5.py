@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figure 5: reading and emptying 1 to 1,000,000 entries, one by one, in batches, and a table of amon's."""
+from driver import Driver
 from measure import cell, in_turn, ratios, spread, table
 import plot
 import read
@@ -17,8 +18,8 @@ class Ways:
     """Each takes the rows out and leaves the map empty; milliseconds."""
 
     def __init__(self, run):
-        self.maps = read.Driver(run.options.build / "bench-read-driver")
-        self.drain = read.Driver(run.options.build / "bench-windows-driver")
+        self.maps = Driver(run.options.build / "bench-read-driver")
+        self.drain = Driver(run.options.build / "bench-windows-driver")
         self.spec = run.folder / "drain.amon"
         self.spec.write_text(read.SPEC)
 

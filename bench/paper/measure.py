@@ -6,24 +6,11 @@ import platform
 import random
 import statistics
 import subprocess
-import sys
+
+from driver import Driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ORDERS = {"alike": 1, "Zipf": 2}  # enum traffic_order
-
-
-class Driver:
-    """bench-paper-driver: a line to it, a line from it."""
-
-    def __init__(self, build):
-        self.process = subprocess.Popen([build / "bench-paper-driver"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{' '.join(map(str, words))} failed")
-        return [float(word) for word in line.split()]
 
 
 class Run:
@@ -31,7 +18,7 @@ class Run:
 
     def __init__(self, options, folder):
         self.options, self.folder, self.output = options, folder, options.output
-        self.driver = Driver(options.build)
+        self.driver = Driver(options.build / "bench-paper-driver")
         self.missed = []
 
     def load_amon(self, name, spec):
