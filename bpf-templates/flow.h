@@ -38,6 +38,23 @@ static __always_inline __u64 *life_slot(struct lives *lives, __u32 at, __u32 i, 
 	return (void *)(lives + 1) + (__u64)((at + i) & mask) * size;
 }
 
+/* The life of a key; 0: it has none. */
+static __always_inline struct life *find_life(struct lives *lives, const __u64 *key, __u32 words, __u32 at, __u32 mask,
+					      __u32 size)
+{
+	__u64 *slot;
+	__u32 i;
+
+	for (i = 0; i < 32; i++) {
+		slot = life_slot(lives, at, i, mask, size);
+		if (!slot[0])
+			return 0;
+		if (same_words(slot + 1, key, words))
+			return (void *)(slot + 2 + words);
+	}
+	return 0;
+}
+
 /*
  * The life of a key's row; a packet that finds it over begins the next. A new key takes the first place that is free, or
  * whose own is over; 0 where 32 in a row are neither: such a row ends where user space sees it.
@@ -53,13 +70,8 @@ static __always_inline struct life *live(void *map, const __u64 *key, __u32 word
 	if (!lives)
 		return 0;
 	at = hash_words(key, words);
-	for (i = 0; i < 32; i++) {
-		slot = life_slot(lives, at, i, mask, size);
-		if (!slot[0])
-			break;
-		if (!same_words(slot + 1, key, words))
-			continue;
-		life = (void *)(slot + 2 + words);
+	life = find_life(lives, key, words, at, mask, size);
+	if (life) {
 		if (is_over(life, now, idle, active))
 			begin_life(lives, life, now);
 		else if (now > life->last)
@@ -84,21 +96,11 @@ static __always_inline struct life *live(void *map, const __u64 *key, __u32 word
 static __always_inline __u64 life_number(void *map, const __u64 *key, __u32 words, __u32 size,
 					 const volatile struct own_shape *shape)
 {
-	__u32 mask = shape->mask, cpu = bpf_get_smp_processor_id(), at, i;
+	__u32 cpu = bpf_get_smp_processor_id();
 	struct lives *lives = bpf_map_lookup_elem(map, &cpu);
-	__u64 *slot;
+	const struct life *life = lives ? find_life(lives, key, words, hash_words(key, words), shape->mask, size) : 0;
 
-	if (!lives)
-		return 0;
-	at = hash_words(key, words);
-	for (i = 0; i < 32; i++) {
-		slot = life_slot(lives, at, i, mask, size);
-		if (!slot[0])
-			return 0;
-		if (same_words(slot + 1, key, words))
-			return ((struct life *)(slot + 2 + words))->number;
-	}
-	return 0;
+	return life ? life->number : 0;
 }
 
 /*@end*/
