@@ -77,13 +77,10 @@ static const struct amon_source *read_source(struct compilation *c, const struct
 
 static struct amon_span span_at(const struct amon_source *source, uint32_t line, uint32_t column)
 {
-	uint32_t start, length;
+	uint32_t start;
 
-	if (!line || line > source->line_count)
+	if (!amon_source_offset(source, line, column, &start) && !amon_source_offset(source, line, 1, &start))
 		return (struct amon_span){ 0 };
-	start = source->line_starts[line - 1];
-	amon_source_line(source, line, &length);
-	start += column && column <= length ? column - 1 : 0;
 	return (struct amon_span){ source, start, start + (start < source->length) };
 }
 

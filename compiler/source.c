@@ -109,3 +109,14 @@ const char *amon_source_line(const struct amon_source *source, uint32_t line, ui
 	*length = end - start;
 	return source->text + start;
 }
+
+bool amon_source_offset(const struct amon_source *source, uint32_t line, uint32_t column, uint32_t *offset)
+{
+	uint32_t length;
+
+	if (!line || line > source->line_count)
+		return false;
+	amon_source_line(source, line, &length);
+	*offset = source->line_starts[line - 1] + column - 1;
+	return column && column <= length + 1;
+}

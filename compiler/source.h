@@ -2,6 +2,7 @@
 #ifndef AMON_SOURCE_H
 #define AMON_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,8 @@ int amon_source_read(struct amon_arena *arena, const char *path, struct amon_sou
 
 /** Line and column of an offset, both from 1; columns count bytes. */
 void amon_source_position(const struct amon_source *source, uint32_t offset, uint32_t *line, uint32_t *column);
+/** The offset of such a place, which may be behind a line's last byte. False: the text has no such place. */
+bool amon_source_offset(const struct amon_source *source, uint32_t line, uint32_t column, uint32_t *offset);
 /** The text of a line (from 1) without its newline; not NUL-terminated: its length is put into *length. */
 const char *amon_source_line(const struct amon_source *source, uint32_t line, uint32_t *length);
 

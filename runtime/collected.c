@@ -108,14 +108,13 @@ int amon_collected_add(const struct amon_export_table *table, struct amon_collec
  */
 #define PART_MAX 17
 
-int64_t amon_key_number(const struct amon_layout *layout, const void *key)
+uint64_t amon_number_at(const uint8_t *at, uint32_t size)
 {
-	const uint8_t *at = (const uint8_t *)key + layout->value;
 	uint64_t wide;
 	uint32_t word;
 	uint16_t half;
 
-	switch (layout->value_size) {
+	switch (size) {
 	case 1:
 		return *at;
 	case 2:
@@ -123,8 +122,13 @@ int64_t amon_key_number(const struct amon_layout *layout, const void *key)
 	case 4:
 		return memcpy(&word, at, 4), word;
 	default:
-		return memcpy(&wide, at, 8), (int64_t)wide;
+		return memcpy(&wide, at, 8), wide;
 	}
+}
+
+int64_t amon_key_number(const struct amon_layout *layout, const void *key)
+{
+	return (int64_t)amon_number_at((const uint8_t *)key + layout->value, layout->value_size);
 }
 
 static uint8_t *put_number(uint8_t *at, const struct amon_export_column *column, const uint8_t *key)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "compiler/arena.h"
+#include "entries.h"
 #include "listen.h"
 #include "object.h"
 
@@ -30,10 +31,7 @@ static struct amon_span span_at(const struct amon_source *source, uint32_t line,
 {
 	uint32_t start;
 
-	if (!line || line > source->line_count || !column)
-		return (struct amon_span){ 0 };
-	start = source->line_starts[line - 1] + column - 1;
-	if (start >= source->length)
+	if (!amon_source_offset(source, line, column, &start) || start >= source->length)
 		return (struct amon_span){ 0 };
 	return (struct amon_span){ source, start,
 		                   start + 1 +
@@ -263,51 +261,38 @@ static void read_struct(struct reading *reading, const char *what, uint32_t id, 
 
 /* --- maps */
 
+/* What cannot be exported, and why. */
 static const struct {
 	enum bpf_map_type type;
-	const char *name;
-	enum amon_map_kind kind; /* AMON_MAP_KINDS: cannot be exported */
-	const char *reason;
-} kinds[] = {
-	{ BPF_MAP_TYPE_ARRAY, "array", AMON_MAP_ARRAY, NULL },
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, "percpu_array", AMON_MAP_PERCPU_ARRAY, NULL },
-	{ BPF_MAP_TYPE_HASH, "hash", AMON_MAP_HASH, NULL },
-	{ BPF_MAP_TYPE_PERCPU_HASH, "percpu_hash", AMON_MAP_PERCPU_HASH, NULL },
-	{ BPF_MAP_TYPE_LRU_HASH, "lru_hash", AMON_MAP_LRU_HASH, NULL },
-	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, "lru_percpu_hash", AMON_MAP_LRU_PERCPU_HASH, NULL },
-	{ BPF_MAP_TYPE_LPM_TRIE, "lpm_trie", AMON_MAP_LPM_TRIE, NULL },
-	{ BPF_MAP_TYPE_QUEUE, "queue", AMON_MAP_QUEUE, NULL },
-	{ BPF_MAP_TYPE_STACK, "stack", AMON_MAP_STACK, NULL },
-	{ BPF_MAP_TYPE_RINGBUF, "ringbuf", AMON_MAP_RINGBUF, NULL },
-	{ BPF_MAP_TYPE_BLOOM_FILTER, "bloom filter", AMON_MAP_KINDS, "does not tell what is in it" },
-	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, "array of maps", AMON_MAP_KINDS, "holds maps" },
-	{ BPF_MAP_TYPE_HASH_OF_MAPS, "hash of maps", AMON_MAP_KINDS, "holds maps" },
-	{ BPF_MAP_TYPE_PROG_ARRAY, "program array", AMON_MAP_KINDS, "holds programs" },
-	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, "perf event array", AMON_MAP_KINDS, "holds buffers of other processes" },
-	{ BPF_MAP_TYPE_DEVMAP, "devmap", AMON_MAP_KINDS, "holds interfaces" },
-	{ BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash", AMON_MAP_KINDS, "holds interfaces" },
-	{ BPF_MAP_TYPE_CPUMAP, "cpumap", AMON_MAP_KINDS, "holds CPUs" },
-	{ BPF_MAP_TYPE_XSKMAP, "xskmap", AMON_MAP_KINDS, "holds sockets" },
-	{ BPF_MAP_TYPE_SOCKMAP, "sockmap", AMON_MAP_KINDS, "holds sockets" },
-	{ BPF_MAP_TYPE_SOCKHASH, "sockhash", AMON_MAP_KINDS, "holds sockets" },
-	{ BPF_MAP_TYPE_USER_RINGBUF, "user ringbuf", AMON_MAP_KINDS, "is written by user space" },
+	const char *name, *reason;
+} unread[] = {
+	{ BPF_MAP_TYPE_BLOOM_FILTER, "bloom filter", "does not tell what is in it" },
+	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, "array of maps", "holds maps" },
+	{ BPF_MAP_TYPE_HASH_OF_MAPS, "hash of maps", "holds maps" },
+	{ BPF_MAP_TYPE_PROG_ARRAY, "program array", "holds programs" },
+	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, "perf event array", "holds buffers of other processes" },
+	{ BPF_MAP_TYPE_DEVMAP, "devmap", "holds interfaces" },
+	{ BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash", "holds interfaces" },
+	{ BPF_MAP_TYPE_CPUMAP, "cpumap", "holds CPUs" },
+	{ BPF_MAP_TYPE_XSKMAP, "xskmap", "holds sockets" },
+	{ BPF_MAP_TYPE_SOCKMAP, "sockmap", "holds sockets" },
+	{ BPF_MAP_TYPE_SOCKHASH, "sockhash", "holds sockets" },
+	{ BPF_MAP_TYPE_USER_RINGBUF, "user ringbuf", "is written by user space" },
 };
+
+static const char *why_unread(const struct reading *reading, enum bpf_map_type type)
+{
+	for (size_t i = 0; i < sizeof(unread) / sizeof(*unread); i++)
+		if (unread[i].type == type)
+			return amon_arena_printf(reading->arena, "is a %s, which %s", unread[i].name, unread[i].reason);
+	return amon_arena_printf(reading->arena, "is of a kind that is not known, %d", type);
+}
 
 static void read_kind(struct reading *reading, const struct bpf_map *from)
 {
-	reading->map->kind = AMON_MAP_KINDS;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (kinds[i].type != bpf_map__type(from))
-			continue;
-		reading->map->kind = kinds[i].kind;
-		if (kinds[i].reason)
-			fault_at(
-			        reading, reading->map->span,
-			        amon_arena_printf(reading->arena, "is a %s, which %s", kinds[i].name, kinds[i].reason));
-		return;
-	}
-	fault_at(reading, reading->map->span,
-	         amon_arena_printf(reading->arena, "is of a kind that is not known, %d", bpf_map__type(from)));
+	reading->map->kind = amon_entries_kind(bpf_map__type(from));
+	if (reading->map->kind == AMON_MAP_KINDS)
+		fault_at(reading, reading->map->span, why_unread(reading, bpf_map__type(from)));
 }
 
 static void read_map(struct reading *reading, const struct bpf_map *from)

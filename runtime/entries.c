@@ -540,24 +540,31 @@ static int reset_ring(const struct amon_entries *entries)
 }
 
 static const struct amon_entry_kind kinds[] = {
-	{ BPF_MAP_TYPE_ARRAY, false, read_array, take_array, reset_array },
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, true, read_array, take_array, reset_array },
-	{ BPF_MAP_TYPE_HASH, false, read_hash, take_hash, reset_hash },
-	{ BPF_MAP_TYPE_PERCPU_HASH, true, read_hash, take_hash, reset_hash },
-	{ BPF_MAP_TYPE_LRU_HASH, false, read_hash, take_hash, reset_hash },
-	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, true, read_hash, take_hash, reset_hash },
-	{ BPF_MAP_TYPE_LPM_TRIE, false, read_hash, take_trie, reset_trie },
-	{ BPF_MAP_TYPE_QUEUE, false, read_queue, take_popped, reset_popped },
-	{ BPF_MAP_TYPE_STACK, false, read_stack, take_popped, reset_popped },
-	{ BPF_MAP_TYPE_RINGBUF, false, read_ring, NULL, reset_ring },
+	{ BPF_MAP_TYPE_ARRAY, AMON_MAP_ARRAY, false, read_array, take_array, reset_array },
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, AMON_MAP_PERCPU_ARRAY, true, read_array, take_array, reset_array },
+	{ BPF_MAP_TYPE_HASH, AMON_MAP_HASH, false, read_hash, take_hash, reset_hash },
+	{ BPF_MAP_TYPE_PERCPU_HASH, AMON_MAP_PERCPU_HASH, true, read_hash, take_hash, reset_hash },
+	{ BPF_MAP_TYPE_LRU_HASH, AMON_MAP_LRU_HASH, false, read_hash, take_hash, reset_hash },
+	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, AMON_MAP_LRU_PERCPU_HASH, true, read_hash, take_hash, reset_hash },
+	{ BPF_MAP_TYPE_LPM_TRIE, AMON_MAP_LPM_TRIE, false, read_hash, take_trie, reset_trie },
+	{ BPF_MAP_TYPE_QUEUE, AMON_MAP_QUEUE, false, read_queue, take_popped, reset_popped },
+	{ BPF_MAP_TYPE_STACK, AMON_MAP_STACK, false, read_stack, take_popped, reset_popped },
+	{ BPF_MAP_TYPE_RINGBUF, AMON_MAP_RINGBUF, false, read_ring, NULL, reset_ring },
 };
 
-static const struct amon_entry_kind *kind_of(const struct bpf_map_info *info)
+static const struct amon_entry_kind *kind_of(uint32_t type)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (kinds[i].type == info->type)
+		if (kinds[i].type == type)
 			return &kinds[i];
 	return NULL;
+}
+
+enum amon_map_kind amon_entries_kind(uint32_t type)
+{
+	const struct amon_entry_kind *kind = kind_of(type);
+
+	return kind ? kind->kind : AMON_MAP_KINDS;
 }
 
 /* Of a ring the kernel knows no size but its own. */
@@ -575,7 +582,7 @@ int amon_entries_open(int fd, uint32_t key_size, uint32_t value_size, struct amo
 
 	if (cpus < 1 || bpf_obj_get_info_by_fd(fd, &info, &length))
 		return -EINVAL;
-	kind = kind_of(&info);
+	kind = kind_of(info.type);
 	if (!kind || !has_sizes(&info, key_size, value_size))
 		return -EINVAL;
 	*entries = (struct amon_entries){

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "compiler/map.h"
+
 /*
  * The entries of a map of any kind: read, taken out, emptied, each the best way that the kernel offers: in memory that
  * user space maps, in batches, or one by one.
@@ -38,6 +40,7 @@ typedef int amon_visit_entry(const struct amon_entries *entries, const void *key
 /** THE table of storage kinds: see entries.c. */
 struct amon_entry_kind {
 	uint32_t type; /* enum bpf_map_type */
+	enum amon_map_kind kind;
 	bool percpu;
 	int (*read)(const struct amon_entries *entries, amon_visit_entry *visit, void *data);
 	/** The same, and they are gone. NULL: what was read is taken by `reset`. */
@@ -46,6 +49,8 @@ struct amon_entry_kind {
 	int (*reset)(const struct amon_entries *entries);
 };
 
+/** What a type of the kernel's is (enum bpf_map_type); AMON_MAP_KINDS: nothing that can be read. */
+enum amon_map_kind amon_entries_kind(uint32_t type);
 /**
  * Asks the kernel what the map is. 0, or -EINVAL where no such kind can be read, or its keys or values have other
  * sizes: what the kernel would write must fit what is allocated. (Of a ring `value_size` is what its records have.)

@@ -81,20 +81,13 @@ static int reset_map(const struct reading *reading, struct map map)
 static int open_user(const struct reading *reading, const char *name, const struct amon_export_user *user,
                      struct amon_entries *entries)
 {
-	static const uint32_t types[AMON_MAP_KINDS] = {
-		[AMON_MAP_ARRAY] = BPF_MAP_TYPE_ARRAY,       [AMON_MAP_PERCPU_ARRAY] = BPF_MAP_TYPE_PERCPU_ARRAY,
-		[AMON_MAP_HASH] = BPF_MAP_TYPE_HASH,         [AMON_MAP_PERCPU_HASH] = BPF_MAP_TYPE_PERCPU_HASH,
-		[AMON_MAP_LRU_HASH] = BPF_MAP_TYPE_LRU_HASH, [AMON_MAP_LRU_PERCPU_HASH] = BPF_MAP_TYPE_LRU_PERCPU_HASH,
-		[AMON_MAP_LPM_TRIE] = BPF_MAP_TYPE_LPM_TRIE, [AMON_MAP_QUEUE] = BPF_MAP_TYPE_QUEUE,
-		[AMON_MAP_STACK] = BPF_MAP_TYPE_STACK,       [AMON_MAP_RINGBUF] = BPF_MAP_TYPE_RINGBUF,
-	};
 	const struct map map = { name, user->key_size, user->value_size };
 	int error = open_map(reading, &map, entries);
 
 	if (error)
 		return error;
 	entries->locked = user->locked;
-	return entries->kind->type == types[user->kind]
+	return entries->kind->kind == user->kind
 	               ? 0
 	               : amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", name);
 }

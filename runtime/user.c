@@ -3,24 +3,7 @@
 
 #include <string.h>
 
-/* Of this machine's byte order, without a sign. */
-static uint64_t natural_at(const uint8_t *at, uint32_t size)
-{
-	uint64_t wide;
-	uint32_t word;
-	uint16_t half;
-
-	switch (size) {
-	case 1:
-		return *at;
-	case 2:
-		return memcpy(&half, at, 2), half;
-	case 4:
-		return memcpy(&word, at, 4), word;
-	default:
-		return memcpy(&wide, at, 8), wide;
-	}
-}
+#include "storage.h"
 
 static uint64_t network_at(const uint8_t *at, uint32_t size)
 {
@@ -35,13 +18,13 @@ static uint64_t signed_at(const uint8_t *at, uint32_t size)
 {
 	uint32_t unused = 64 - 8 * size;
 
-	return (uint64_t)((int64_t)(natural_at(at, size) << unused) >> unused);
+	return (uint64_t)((int64_t)(amon_number_at(at, size) << unused) >> unused);
 }
 
 static uint64_t number_of(const struct amon_export_column *column, const uint8_t *from, uint32_t cpu)
 {
 	static uint64_t (*const read[])(const uint8_t *at, uint32_t size) = {
-		[AMON_FORM_UNSIGNED] = natural_at,
+		[AMON_FORM_UNSIGNED] = amon_number_at,
 		[AMON_FORM_SIGNED] = signed_at,
 		[AMON_FORM_NETWORK] = network_at,
 	};
