@@ -114,7 +114,6 @@ static const int allowed[] = {
 	SYS_getrusage,
 	SYS_getpid,
 	SYS_gettid,
-	SYS_tgkill,
 	SYS_rt_sigaction,
 	SYS_rt_sigprocmask,
 	SYS_rt_sigreturn,
