@@ -5,11 +5,13 @@
   run.py AMONC [PATTERN]     the tests whose name contains PATTERN, or all
 
 As root for most of it; AMON_NO_BPF=1 leaves out what needs BPF. The last line is `N passed, M failed, K skipped`."""
-import contextlib, ctypes, fcntl, json, os, pty, random, re, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import contextlib, ctypes, fcntl, json, os, pty, random, re, shutil, signal, struct, subprocess, sys, tempfile, time
 
 AMONC = os.path.abspath(sys.argv[1])
 PATTERN = sys.argv[2] if len(sys.argv) > 2 else ""
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "tools"))
+from suite import Wrong, main, need, same, test, tests, write  # noqa: E402
 PACKETS = os.path.join(HERE, "..", "tools", "packets.py")
 WORK = tempfile.mkdtemp(prefix="amon-cli-")
 os.chmod(WORK, 0o755)
@@ -52,19 +54,6 @@ class Result:
         self.out = out.decode(errors="replace")
 
 
-class Skip(Exception):
-    pass
-
-
-class Wrong(Exception):
-    pass
-
-
-def need(condition, why):
-    if not condition:
-        raise Skip(why)
-
-
 def amonc(*arguments, stdin=b"", environment=(), program=AMONC, prefix=(), timeout=120, preexec=None, stdout=subprocess.PIPE):
     """Runs amonc; a crash or a sanitizer's report is always wrong."""
     command = [*prefix, program, *arguments]
@@ -95,17 +84,6 @@ def wants(result, status, *words, out=(), never=()):
         if word in result.err or word in result.out:
             raise Wrong(f"{result.command}: `{word}` stands in: {result.err[:800]}{result.out[:400]}")
     return result
-
-
-def same(what, got, wanted):
-    if got != wanted:
-        raise Wrong(f"{what}: got {str(got)[:400]}, wanted {str(wanted)[:400]}")
-
-
-def write(name, text):
-    with open(name, "wb") as file:
-        file.write(text.encode() if isinstance(text, str) else text)
-    return name
 
 
 def capture(name):
@@ -139,23 +117,6 @@ def pcap(frames, link=1, order="<"):
 def built(text=PROBE, name="built.o"):
     wants(amonc("build", write(name + ".amon", text), "-o", name), DONE)
     return name
-
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append((function.__name__, function))
-    return function
-
-
-def tests(table):
-    """One test for each (name, *arguments) of a table."""
-    def add(function):
-        for name, *arguments in table:
-            TESTS.append((f"{function.__name__}: {name}", lambda arguments=arguments: function(*arguments)))
-        return function
-    return add
 
 
 # --- what is wrong in a spec ------------------------------------------------------------------------------------------
@@ -1650,27 +1611,5 @@ def verbose():
     same("without -v", wants(amonc("replay", "p.amon", "basic.pcap"), DONE).err, "")
 
 
-def main():
-    passed, failed, skipped = 0, 0, 0
-    start = time.monotonic()
-    for name, function in TESTS:
-        if PATTERN not in name:
-            continue
-        try:
-            function()
-            passed += 1
-        except Skip as reason:
-            skipped += 1
-            print(f"skipped {name}: {reason} is needed", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"FAILED {name}: {type(error).__name__ + ': ' if not isinstance(error, Wrong) else ''}{error}", flush=True)
-    os.chdir("/")
-    shutil.rmtree(WORK)
-    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    sys.exit(failed > 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(PATTERN, WORK)

@@ -6,12 +6,12 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-#include <glob.h>
 
 #include "compiler/features.h"
 #include "compiler/frames.h"
 #include "kernel_fixture.h"
 #include "runtime/measure.h"
+#include "specs.h"
 
 /* --- leaving out: the C is that of a spec that was written without the feature */
 
@@ -173,39 +173,29 @@ static void compile(const char *c)
 
 /* Every spec that we have, without each of its features, is one that compiles. (Clang sees some: it takes its time.) */
 #define COMPILED_EACH 5
+static void take_apart(const char *text, void *data)
+{
+	__attribute__((cleanup(amon_arena_cleanup))) struct amon_arena *arena = amon_arena_new();
+	uint32_t count = amon_feature_count(check_text(arena, text)), *variants = data;
+
+	for (uint32_t feature = 0; count && feature <= count; feature++) {
+		struct amon_probe *probe = check_text(arena, text);
+		const char *c;
+
+		amon_feature_leave_out(arena, probe, feature < count ? feature : AMON_FEATURES_ALL);
+		c = emit(arena, probe);
+		assert_non_null(c);
+		if (!((*variants)++ % COMPILED_EACH))
+			compile(c);
+	}
+}
+
 static void test_every_spec_can_be_taken_apart(void **state)
 {
 	uint32_t variants = 0;
-	glob_t files;
 
 	(void)state;
-	assert_int_equal(glob(AMON_SOURCE_DIR "/examples/*.amon", 0, NULL, &files), 0);
-	assert_int_equal(glob(AMON_SOURCE_DIR "/tests/golden/*.amon", GLOB_APPEND, NULL, &files), 0);
-	for (size_t i = 0; i < files.gl_pathc; i++) {
-		__attribute__((cleanup(amon_arena_cleanup))) struct amon_arena *arena = amon_arena_new();
-		FILE *file = fopen(files.gl_pathv[i], "r");
-		char *text = NULL;
-		size_t size = 0;
-		uint32_t count;
-
-		assert_non_null(file);
-		assert_true(getdelim(&text, &size, '\0', file) > 0);
-		fclose(file);
-		/* the C of others has no features */
-		count = strstr(text, "source \"") ? 0 : amon_feature_count(check_text(arena, text));
-		for (uint32_t feature = 0; count && feature <= count; feature++) {
-			struct amon_probe *probe = check_text(arena, text);
-			const char *c;
-
-			amon_feature_leave_out(arena, probe, feature < count ? feature : AMON_FEATURES_ALL);
-			c = emit(arena, probe);
-			assert_non_null(c);
-			if (!(variants++ % COMPILED_EACH))
-				compile(c);
-		}
-		free(text);
-	}
-	globfree(&files);
+	for_each_spec(take_apart, &variants);
 }
 
 /* --- made traffic */

@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 sys.path.insert(0, os.path.join(HERE, "..", "tools"))
 import packets  # noqa: E402
+from suite import Wrong, main, same, test, tests, write  # noqa: E402
 
 WORK = tempfile.mkdtemp(prefix="amon-users-")
 os.chdir(WORK)
@@ -24,38 +25,6 @@ HEAD = """#include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 """
-
-
-class Wrong(Exception):
-    pass
-
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append((function.__name__, function))
-    return function
-
-
-def tests(table):
-    """One test for each (name, *arguments) of a table."""
-    def add(function):
-        for name, *arguments in table:
-            TESTS.append((f"{function.__name__}: {name}", lambda arguments=arguments: function(*arguments)))
-        return function
-    return add
-
-
-def same(what, got, wanted):
-    if got != wanted:
-        raise Wrong(f"{what}: got {str(got)[:600]}, wanted {str(wanted)[:600]}")
-
-
-def write(name, text):
-    with open(name, "wb") as file:
-        file.write(text.encode() if isinstance(text, str) else text)
-    return name
 
 
 def amonc(*arguments, timeout=120, prefix=(), **more):
@@ -819,21 +788,4 @@ def running():
         same("windows add up", seen, 20)
 
 
-def main():
-    passed = failed = 0
-    for name, function in TESTS:
-        if PATTERN not in name:
-            continue
-        try:
-            function()
-            passed += 1
-        except (Wrong, subprocess.SubprocessError, KeyError, ValueError, AssertionError) as wrong:
-            failed += 1
-            print(f"FAILED {name}: {type(wrong).__name__}: {str(wrong)[:1500]}", flush=True)
-    os.chdir("/")
-    shutil.rmtree(WORK)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(bool(failed))
-
-
-main()
+main(PATTERN, WORK)
