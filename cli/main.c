@@ -52,7 +52,7 @@ static const struct flag {
 	{ 'f', 'f', "format", "FORMAT", "how to print it; a table on a terminal, JSON elsewhere" },
 	{ 'o', 'o', "output", "FILE", "write there, csv: to DIR/, instead of to standard output; build: to PROBE.o" },
 	{ FLAG_TARGET, 't', "target", "LIST",
-	  "do without, as on other kernels: no-batch, no-mapped-tables, no-native-xdp, no-ringbuf, no-tcx" },
+	  "do without: no-batch, no-mapped-tables, no-native-xdp, no-ringbuf, no-tcx" },
 	{ 'q', 0, "quiet", NULL, "no progress, no warnings" },
 	{ 'v', 0, "verbose", NULL, "the verifier's whole log" },
 	{ FLAG_COLOR, 0, "color", "WHEN", "auto, always or never" },
