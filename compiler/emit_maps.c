@@ -59,17 +59,22 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 
 static void write_own_rows(struct emitter *e, const struct amon_plan_table *table)
 {
+	fprintf(e->out, "struct %s {\n\tstruct %s key;\n\tstruct %s row;\n} __attribute__((aligned(%u)));\n\n",
+	        table->slot_tag, table->key_tag, table->record.tag, amon_plan_slot_alignment(table->slot_size));
 	fprintf(e->out,
-	        "struct %s {\n\t__u64 used;\n\tstruct %s key;\n\tstruct %s row;\n} __attribute__((aligned(%u)));\n\n",
-	        table->slot_tag, table->key_tag, table->record.tag, table->slot_size < 64 ? table->slot_size : 64);
+	        "/* Whoever loads them gives them as many slots and rows as the table's size asks for. */\n"
+	        "const volatile struct own_shape %s = { .mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511 "
+	        "};\n"
+	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
+	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
+	        "\t__uint(value_size, sizeof(struct own_index) + (12 + 16) * sizeof(__u32));\n} %s SEC(\".maps\");\n\n",
+	        table->shape, table->map);
 	fprintf(e->out,
-	        "/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */\nconst "
-	        "volatile struct own_shape %s = { .mask = 15, .limit = 12, .cpus = 1 };\nstruct {\n"
-	        "\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n\t__uint(max_entries, 1);\n"
-	        "\t__uint(key_size, sizeof(__u32));\n"
-	        "\t__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct %s)));\n} %s "
+	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
+	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
+	        "\t__uint(value_size, sizeof(struct own_pool) + 16 * sizeof(__u32) + 32 * sizeof(struct %s));\n} %s "
 	        "SEC(\".maps\");\n\n",
-	        table->shape, table->slot_tag, table->map);
+	        table->slot_tag, table->pool_map);
 }
 
 static void write_lives(struct emitter *e, const struct amon_plan_table *table)
@@ -79,10 +84,10 @@ static void write_lives(struct emitter *e, const struct amon_plan_table *table)
 	fprintf(e->out,
 	        "struct %s {\n\t__u64 used;\n\tstruct %s key;\n\tstruct life life;\n} "
 	        "__attribute__((aligned(%u)));\n\n",
-	        expire->slot_tag, table->key_tag, expire->slot_size < 64 ? expire->slot_size : 64);
+	        expire->slot_tag, table->key_tag, amon_plan_slot_alignment(expire->slot_size));
 	fprintf(e->out,
 	        "/* How long its rows live, on each CPU: no window cuts it. */\nconst volatile struct own_shape %s = { "
-	        ".mask = 15, .limit = 12 };\nstruct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n"
+	        ".mask = 15 };\nstruct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n"
 	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
 	        "\t__uint(value_size, sizeof(struct lives) + 16 * sizeof(struct %s));\n} %s SEC(\".maps\");\n\n",
 	        expire->shape, expire->slot_tag, expire->lives_map);
@@ -113,7 +118,7 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	if (table->expire)
 		write_lives(e, table);
 	fprintf(e->out,
-	        "/* What finds no slot there, with a record for each CPU; it grows with use. */\nstruct {\n"
+	        "/* What finds no place there, with a record for each CPU; it grows with use. */\nstruct {\n"
 	        "\t__uint(type, BPF_MAP_TYPE_HASH);\n\t__uint(map_flags, BPF_F_NO_PREALLOC);\n"
 	        "\t__uint(max_entries, %u);\n\t__uint(key_size, sizeof(struct %s));\n"
 	        "\t__uint(value_size, sizeof(%s));\n} %s SEC(\".maps\");\n\n",

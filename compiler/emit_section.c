@@ -283,11 +283,63 @@ static void write_events_function(struct emitter *e, const struct amon_plan_sect
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 
+/* " | (__u64)key.l4_srcport << 32", `at` bytes into a word */
+static const char *word_piece(struct amon_arena *arena, const char *text, const char *member, uint32_t at)
+{
+	return at ? amon_arena_printf(arena, "%s%s(__u64)%s << %u", text, *text ? " | " : "", member, 8 * at)
+	          : amon_arena_printf(arena, "%s%s%s", text, *text ? " | " : "", member);
+}
+
+/* What of a key's member lies in a word, behind what lies there before it; NULL: bytes that cannot be named so. */
+static const char *word_of_member(struct amon_arena *arena, const char *text, const struct amon_plan_key *key,
+                                  uint32_t word)
+{
+	uint32_t size = key->size == 16 ? 4 : key->size, at;
+
+	if (key->offset + key->size <= 8 * word || key->offset >= 8 * (word + 1))
+		return text;
+	if (key->size == 6)
+		return NULL;
+	for (uint32_t i = 0; i < key->size / size && text; i++) {
+		at = key->offset + i * size - 8 * word;
+		if (at < 8)
+			text = word_piece(arena, text,
+			                  size == key->size ? amon_arena_printf(arena, "key.%s", key->member)
+			                                    : amon_arena_printf(arena, "key.%s[%u]", key->member, i),
+			                  at);
+	}
+	return text;
+}
+
+/*
+ * The key, by words of 8 bytes, for its row. They are put together out of its members, since a word that was stored in
+ * pieces is long in coming back from memory.
+ */
+static void write_words(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	uint32_t life = table->expire ? table->expire->life / 8 : UINT32_MAX;
+
+	for (uint32_t word = 0; word < table->key_size / 8; word++) {
+		const char *text = "";
+
+		if (word == life)
+			continue;
+		for (uint32_t i = 0; i < table->key_count && text; i++)
+			text = word_of_member(w->arena, text, table->laid_out[i], word);
+		if (text && table->version / 8 == word)
+			text = word_piece(w->arena, text, "key.net_version", table->version % 8);
+		if (text)
+			amon_write(w, "words[%u] = %s;\n", word, text);
+		else
+			amon_write(w, "words[%u] = ((const __u64 *)&key)[%u];\n", word, word);
+	}
+}
+
 /* The slot of the CPU's own rows, or a row among those that spilled. */
 static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	amon_write(w, "slot = own_slot(&%s, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
-	           table->shape);
+	amon_write(w, "slot = own_row(&%s, &%s, words, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
+	           table->pool_map, table->shape);
 	amon_write(w, "row = slot ? &slot->row : spilled(&%s, &key, sizeof(*row), &%s);\n", table->spill_map,
 	           table->shape);
 }
@@ -376,8 +428,8 @@ static const char *life_call(struct amon_writer *w, const struct amon_plan_table
 {
 	const struct amon_plan_expire *expire = table->expire;
 
-	return amon_arena_printf(w->arena, "%s(&%s, (const __u64 *)&key, sizeof(key) / 8 - 1, sizeof(struct %s), &%s",
-	                         function, expire->lives_map, expire->slot_tag, expire->shape);
+	return amon_arena_printf(w->arena, "%s(&%s, words, sizeof(key) / 8 - 1, sizeof(struct %s), &%s", function,
+	                         expire->lives_map, expire->slot_tag, expire->shape);
 }
 
 /* A row that ends is found by its key and its life. */
@@ -391,7 +443,7 @@ static void write_life(struct amon_writer *w, const struct amon_plan_section *se
 		amon_write(w, "read_%s(p);\n", section->tick);
 	amon_write(w, "life = %s, p->%s, %lluULL, %lluULL);\n", life_call(w, table, "live"), section->tick,
 	           (unsigned long long)expire->idle, (unsigned long long)expire->active);
-	amon_write(w, "key.life = life ? life->number : 0;\n");
+	amon_write(w, "key.life = words[%u] = life ? life->number : 0;\n", table->expire->life / 8);
 	emit_mark(w->out, table->table->span);
 }
 
@@ -492,8 +544,8 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 		amon_write(w, "__u32 zero = 0;\n");
 	amon_write(w, "struct %s key;\n", table->key_tag);
 	if (table->map)
-		amon_write(w, "struct %s *slot;\n\tstruct %s *row%s;\n", table->slot_tag, table->record.tag,
-		           table->memory ? " = 0" : "");
+		amon_write(w, "__u64 words[sizeof(key) / 8];\n\tstruct %s *slot;\n\tstruct %s *row%s;\n",
+		           table->slot_tag, table->record.tag, table->memory ? " = 0" : "");
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
 	if (!once && table->expire)
@@ -535,10 +587,13 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 	amon_write(&w, "__builtin_memset(&key, 0, sizeof(key));\n");
 	write_key(&w, section, table, once);
 	emit_mark(e->out, table->table->span);
+	if (table->map)
+		write_words(&w, table);
 	if (table->clock == AMON_CLOCK_ROW)
 		amon_write(&w, "read_%s(p);\n", w.time);
 	if (once && table->expire)
-		amon_write(&w, "key.life = %s);\n", life_call(&w, table, "life_number"));
+		amon_write(&w, "key.life = words[%u] = %s);\n", table->expire->life / 8,
+		           life_call(&w, table, "life_number"));
 	else if (table->expire)
 		write_life(&w, section, table);
 	if (once)

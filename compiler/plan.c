@@ -751,16 +751,21 @@ static uint32_t slot_size(uint32_t bytes)
 	uint32_t size = 16;
 
 	if (bytes > 64)
-		return plan_align(bytes, 64);
+		return plan_align(bytes, 8);
 	while (size < bytes)
 		size *= 2;
 	return size;
 }
 
+uint32_t amon_plan_slot_alignment(uint32_t slot_size)
+{
+	return slot_size > 64 ? 8 : slot_size;
+}
+
 static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
 {
 	table->map =
-	        plan_unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
+	        plan_unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_index", base));
 	table->record.tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
 	plan->map_count++;
 	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
@@ -769,11 +774,12 @@ static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, con
 	}
 	if (table->table->events)
 		return;
+	table->pool_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_pool", base));
 	table->spill_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
 	table->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
 	table->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
 	/* and the zeros that all tables share */
-	plan->map_count += plan->own_rows ? 1 : 2;
+	plan->map_count += plan->own_rows ? 2 : 3;
 	plan->own_rows = true;
 }
 
@@ -811,7 +817,7 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	            table->expire ? AMON_FLOW_SIZE : 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 	if (table->spill_map)
-		table->slot_size = slot_size(8 + table->key_size + table->record.size);
+		table->slot_size = slot_size(table->key_size + table->record.size);
 	if (table->expire)
 		table->expire->slot_size = slot_size(8 + table->key_size + AMON_LIFE_SIZE);
 	table->memory = plan_memory(plan, table->table->section, table->table, globals, diagnostics);

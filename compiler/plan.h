@@ -101,8 +101,8 @@ struct amon_plan_table {
 	const struct amon_table *table;
 	struct amon_plan_expire *expire;                  /* NULL: its rows do not end */
 	const char *function, *map, *other_map, *key_tag; /* a private table has no map but that of its memory */
-	/* rows of each CPU's own: what finds no slot there spills; NULL: events */
-	const char *spill_map, *slot_tag, *shape;
+	/* rows of each CPU's own, in a pool: what finds no place there spills; NULL: events */
+	const char *pool_map, *spill_map, *slot_tag, *shape;
 	uint32_t slot_size;
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */
@@ -238,6 +238,9 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 bool amon_plan_runs_at(const struct amon_section *section, enum amon_hook_kind hook);
 /** The program's name in the C and in the object. */
 const char *amon_program_name(enum amon_hook_kind hook);
+
+/** What a slot of this size begins at a multiple of: one that fits into a cache line lies in one. */
+uint32_t amon_plan_slot_alignment(uint32_t slot_size);
 
 /** The member's type in a key or record: "__u16", "__be32[4]". */
 const char *amon_plan_c_type(enum amon_base base, uint32_t size);

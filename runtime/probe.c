@@ -294,17 +294,19 @@ static int shape_zeros(const struct bpf_object *object, uint32_t size)
 static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
 	struct amon_own_shape shape = amon_own_shape(table, cpus, replay);
-	const uint32_t words[3] = { shape.slots - 1, shape.limit, cpus };
 	struct bpf_map *own = bpf_object__find_map_by_name(object, table->map);
+	struct bpf_map *pool = bpf_object__find_map_by_name(object, table->pool_map);
 	struct bpf_map *spill = bpf_object__find_map_by_name(object, table->spill_map);
 	size_t size = 0;
 	unsigned char *constant = find_constant(object, table->shape, &size);
-	int error = own && spill && size == sizeof(words) ? 0 : -EINVAL;
+	int error = own && pool && spill && size == sizeof(shape.constant) ? 0 : -EINVAL;
 
 	if (!error)
-		memcpy(constant, words, sizeof(words));
+		memcpy(constant, &shape.constant, sizeof(shape.constant));
 	if (!error)
-		error = bpf_map__set_value_size(own, shape.value_size);
+		error = bpf_map__set_value_size(own, shape.index_size);
+	if (!error)
+		error = bpf_map__set_value_size(pool, shape.pool_size);
 	if (!error)
 		error = bpf_map__set_max_entries(own, cpus);
 	if (!error)
@@ -325,7 +327,7 @@ static uint64_t count_rows(const struct amon_export_section *section, const stru
 		if (!strcmp(section->tables[i].map, memory->rows)) {
 			struct amon_own_shape shape = amon_own_shape(&section->tables[i], cpus, replay);
 
-			return (uint64_t)cpus * shape.limit + shape.spill;
+			return (uint64_t)cpus * shape.constant.limit + shape.spill;
 		}
 	return memory->size;
 }
@@ -347,16 +349,15 @@ static int shape_memory(struct bpf_object *object, const struct amon_export_sect
 static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
 {
 	struct amon_own_shape shape = amon_lives_shape(table, cpus, replay);
-	const uint32_t words[3] = { shape.slots - 1, shape.slots, cpus };
 	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
 	size_t size = 0;
 	unsigned char *constant = find_constant(object, table->expire->shape, &size);
-	int error = lives && size == sizeof(words) ? 0 : -EINVAL;
+	int error = lives && size == sizeof(shape.constant) ? 0 : -EINVAL;
 
 	if (!error)
-		memcpy(constant, words, sizeof(words));
+		memcpy(constant, &shape.constant, sizeof(shape.constant));
 	if (!error)
-		error = bpf_map__set_value_size(lives, shape.value_size);
+		error = bpf_map__set_value_size(lives, shape.index_size);
 	return error ? error : bpf_map__set_max_entries(lives, cpus);
 }
 

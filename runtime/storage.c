@@ -288,16 +288,16 @@ static int visit_own(const void *key, const void *record, void *data)
 	return amon_collected_add(reading->table, reading->rows, key, record);
 }
 
-static struct amon_map *open_own(const struct reading *reading, const struct amon_export_table *table,
-                                 unsigned int *clone)
+/* Rows that CPUs own, of the clone that is read. */
+static int open_own(const struct reading *reading, const struct amon_export_table *table, struct amon_own *own)
 {
-	struct amon_map *map = amon_maps_entry(reading->maps, table->map);
-
-	*clone = table->twice ? reading->clone : 0;
-	if (map && map->fds[*clone] >= 0)
-		return map;
-	amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
-	return NULL;
+	*own = (struct amon_own){ .table = table,
+		                  .index = amon_maps_entry(reading->maps, table->map),
+		                  .pool = amon_maps_entry(reading->maps, table->pool_map),
+		                  .clone = table->twice ? reading->clone : 0 };
+	if (own->index && own->index->fds[own->clone] >= 0 && own->pool && own->pool->fds[0] >= 0)
+		return 0;
+	return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
 }
 
 /* The records of CPUs, one behind the other. */
@@ -312,15 +312,15 @@ static int visit_spilled(const struct amon_entries *entries, const void *key, co
 	return amon_collected_add(table, reading->rows, key, reading->record);
 }
 
-/* What found no slot. */
+/* What found no place. */
 static int open_spilled(const struct reading *reading, const struct amon_export_table *table, struct map *map)
 {
-	unsigned int clone;
-	struct amon_map *own = open_own(reading, table, &clone);
-	int cpus = own ? amon_own_cpus(table, own, clone) : -EINVAL;
+	struct amon_own own;
+	int error = open_own(reading, table, &own);
+	int cpus = error ? error : amon_own_cpus(&own);
 
 	*map = (struct map){ table->spill_map, table->key_size, (uint32_t)cpus * table->record_size };
-	return cpus < 0 ? cannot_read(reading, table->map, cpus) : 0;
+	return cpus < 0 && !error ? cannot_read(reading, table->map, cpus) : error;
 }
 
 static int read_spilled(const struct reading *reading, const struct amon_export_table *table,
@@ -342,35 +342,27 @@ static int reset_spilled(const struct reading *reading, const struct amon_export
 
 static int read_own(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)
 {
-	unsigned int clone;
-	struct amon_map *map = open_own(reading, table, &clone);
-	int error = map ? amon_own_read(table, map, clone, visit_own, data) : -EINVAL;
+	struct amon_own own;
+	int error = open_own(reading, table, &own);
 
-	return error && map ? amon_fail(reading->failure, error, "cannot read map %s: %s", table->map, strerror(-error))
-	                    : error;
+	return error ? error : cannot_read(reading, table->map, amon_own_read(&own, visit_own, data));
 }
 
 static int reset_own(const struct reading *reading, const struct amon_export_table *table)
 {
-	unsigned int clone;
-	struct amon_map *map = open_own(reading, table, &clone);
-	int error = map ? amon_own_reset(table, map, clone) : -EINVAL;
+	struct amon_own own;
+	int error = open_own(reading, table, &own);
 
-	return error && map
-	               ? amon_fail(reading->failure, error, "cannot empty map %s: %s", table->map, strerror(-error))
-	               : error;
+	return error ? error : cannot_empty(reading, table->map, amon_own_reset(&own));
 }
 
 /* An empty hash is as long to walk as a full one, and most tables never spill. */
 static int rows_spilled(const struct reading *reading, const struct amon_export_table *table)
 {
-	unsigned int clone;
-	struct amon_map *map = open_own(reading, table, &clone);
-	int spilled = map ? amon_own_spilled(table, map, clone) : -EINVAL;
+	struct amon_own own;
+	int error = open_own(reading, table, &own), spilled = error ? error : amon_own_spilled(&own);
 
-	return spilled < 0 && map
-	               ? amon_fail(reading->failure, spilled, "cannot read map %s: %s", table->map, strerror(-spilled))
-	               : spilled;
+	return spilled < 0 && !error ? cannot_read(reading, table->map, spilled) : spilled;
 }
 
 static int read_rows(const struct reading *reading, const struct amon_export_table *table, struct table_reading *data)

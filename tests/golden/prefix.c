@@ -399,16 +399,23 @@ const volatile __u64 amon_seed[9] = {
 };
 
 /*
- * Rows that a CPU has of its own, in memory that user space has mapped: how many, whether some found no place there, a
- * list of the slots in use, and the slots, of which there are mask + 1. Each begins with a word that is 1 where it is in
- * use, and its key.
+ * Rows that a CPU has of its own, in memory that user space has mapped. Each CPU has an index: how many rows it made,
+ * mask + 1 slots, and a list of those in use, up to three of four. A slot is 0, or the number of a row and, above that,
+ * bits of what its key hashes to. The rows lie in a pool that CPUs and clones share, of which a CPU takes 32 at a time.
+ * User space gives back what it has emptied: behind the rows there is a list of where that was.
  */
 struct own_shape {
-	__u32 mask, limit; /* slots less 1; how many of them may be taken */
+	__u32 mask, limit; /* of an index: slots less 1; how many of them may be taken */
 	__u32 cpus;
+	__u32 rows, numbers; /* of the pool, where row 0 is none; the bits of a row's number */
 };
-struct own_rows {
-	__u64 count, newest, spilled, unused[5];
+struct own_index {
+	__u64 count, newest, spilled;
+	__u32 next, end; /* rows that were taken from the pool, and are free */
+	__u64 giving, given, unused[2]; /* user space's */
+};
+struct own_pool {
+	__u64 taken, given, unused[6]; /* times 32 rows, ever */
 };
 
 /*
@@ -448,42 +455,79 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 	return !difference;
 }
 
-/* The slot of a key, new where there is none; 0 where 32 in a row have other keys, or as many are taken as may be. */
-static __always_inline void *own_slot(void *map, const __u64 *key, __u32 words, __u32 size,
-                                      const volatile struct own_shape *shape)
+/* The next 32 rows of the pool: while some were never used those, then what was given back. */
+static __always_inline bool take_rows(struct own_index *index, struct own_pool *pool, __u32 size,
+				      const volatile struct own_shape *shape)
 {
-	__u32 mask = shape->mask;
-	__u32 cpu = bpf_get_smp_processor_id(), at, i;
-	struct own_rows *rows = bpf_map_lookup_elem(map, &cpu);
-	__u32 *list = (void *)(rows + 1);
-	void *slots = (void *)(rows + 1) + 4 * (mask + 1);
-	__u64 *slot;
+	__u32 parts = shape->rows / 32, *given = (void *)(pool + 1) + (__u64)shape->rows * size, i, part;
+	__u64 taken;
 
-	if (!rows)
+	for (i = 0; i < 4; i++) {
+		taken = pool->taken;
+		if (taken - pool->given >= parts)
+			return 0;
+		if (__sync_val_compare_and_swap(&pool->taken, taken, taken + 1) != taken)
+			continue;
+		part = taken < parts ? taken : given[taken & shape->numbers / 32];
+		index->next = part * 32 ?: 1;
+		index->end = part * 32 + 32;
+		return 1;
+	}
+	return 0;
+}
+
+/* A row of the pool, by its number; 0: there is no such row. */
+static __always_inline void *pool_row(struct own_pool *pool, __u32 number, __u32 size,
+				      const volatile struct own_shape *shape)
+{
+	/* in 64 bits: of 32 the verifier of 6.1 knows no bound beyond 16 */
+	return number < shape->rows ? (void *)(pool + 1) + (__u64)number * size : 0;
+}
+
+/* The row of a key, new where there is none; 0 where 32 slots in a row have other keys, or no more rows may be taken. */
+static __always_inline void *own_row(void *indices, void *map, const __u64 *key, __u32 words, __u32 size,
+				     const volatile struct own_shape *shape)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), zero = 0, mask, numbers, hash, at, entry, i;
+	struct own_index *index = bpf_map_lookup_elem(indices, &cpu);
+	struct own_pool *pool = bpf_map_lookup_elem(map, &zero);
+	__u32 *slots = (void *)(index + 1), *list;
+	__u64 count, *row;
+
+	if (!index || !pool)
 		return 0;
-	at = hash_words(key, words);
-	for (i = 0; i < 32; i++, at++) {
-		/* in 64 bits: of 32 the verifier of 6.1 knows no bound beyond 16 */
-		slot = slots + (__u64)(at & mask) * size;
-		if (!slot[0])
+	mask = shape->mask;
+	numbers = shape->numbers;
+	hash = hash_words(key, words);
+	for (i = 0, at = hash; i < 32; i++, at++) {
+		entry = slots[at & mask];
+		if (!entry)
 			break;
-		if (same_words(slot + 1, key, words))
-			return slot;
+		if ((entry ^ hash) & ~numbers)
+			continue;
+		row = pool_row(pool, entry & numbers, size, shape);
+		if (row && same_words(row, key, words))
+			return row;
 	}
-	if (i == 32 || rows->count >= shape->limit) {
-		rows->spilled = 1;
+	count = index->count;
+	if (i == 32 || count >= shape->limit || (index->next == index->end && !take_rows(index, pool, size, shape))) {
+		index->spilled = 1;
 		return 0;
 	}
-	list[rows->count & mask] = at & mask;
-	__builtin_memcpy(slot + 1, key, 8 * words);
-	slot[0] = 1;
+	row = pool_row(pool, index->next, size, shape);
+	if (!row)
+		return 0;
+	list = slots + mask + 1;
+	__builtin_memcpy(row, key, 8 * words);
+	slots[at & mask] = (hash & ~numbers) | index->next++;
+	list[count] = at & mask;
 	/* told last, by an addition whose result is kept: only those are ordered on every machine */
-	rows->newest = __sync_fetch_and_add(&rows->count, 1);
-	return slot;
+	index->newest = __sync_fetch_and_add(&index->count, 1);
+	return row;
 }
 
 /*
- * What finds no slot spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * What finds no place there spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
  * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
  */
 struct {
@@ -524,22 +568,30 @@ struct ingress_networks_row {
 };
 
 struct ingress_networks_slot {
-	__u64 used;
 	struct ingress_networks_key key;
 	struct ingress_networks_row row;
-} __attribute__((aligned(64)));
+} __attribute__((aligned(32)));
 
-/* Of each CPU; whoever loads it gives it as many slots as the table's size asks for. */
-const volatile struct own_shape ingress_networks_shape = { .mask = 15, .limit = 12, .cpus = 1 };
+/* Whoever loads them gives them as many slots and rows as the table's size asks for. */
+const volatile struct own_shape ingress_networks_shape = { .mask = 15, .limit = 12, .cpus = 1, .rows = 32,
+	.numbers = 511 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct own_rows) + 16 * (sizeof(__u32) + sizeof(struct ingress_networks_slot)));
-} ingress_networks_rows SEC(".maps");
+	__uint(value_size, sizeof(struct own_index) + (12 + 16) * sizeof(__u32));
+} ingress_networks_index SEC(".maps");
 
-/* What finds no slot there, with a record for each CPU; it grows with use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct own_pool) + 16 * sizeof(__u32) + 32 * sizeof(struct ingress_networks_slot));
+} ingress_networks_pool SEC(".maps");
+
+/* What finds no place there, with a record for each CPU; it grows with use. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -576,6 +628,7 @@ static __always_inline void count_ingress_networks(const struct packet *p, struc
 {
 	__u32 zero = 0;
 	struct ingress_networks_key key;
+	__u64 words[sizeof(key) / 8];
 	struct ingress_networks_slot *slot;
 	struct ingress_networks_row *row;
 
@@ -586,7 +639,10 @@ static __always_inline void count_ingress_networks(const struct packet *p, struc
 		htonl(0x00000000), p->net_src[3] & htonl(0x00000000) };
 	__builtin_memcpy(key.network, (const void *)x1, 16);
 	key.net_version = p->net_version;
-	slot = own_slot(&ingress_networks_rows, (const __u64 *)&key, sizeof(key) / 8, sizeof(*slot),
+	words[0] = key.network[0] | (__u64)key.network[1] << 32;
+	words[1] = key.network[2] | (__u64)key.network[3] << 32;
+	words[2] = key.net_version;
+	slot = own_row(&ingress_networks_index, &ingress_networks_pool, words, sizeof(key) / 8, sizeof(*slot),
 		&ingress_networks_shape);
 	row = slot ? &slot->row : spilled(&ingress_networks_spill, &key, sizeof(*row), &ingress_networks_shape);
 	if (!row) {

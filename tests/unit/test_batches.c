@@ -21,20 +21,28 @@
 #define BUCKETS 8
 #define MAX     20000
 
-enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
+enum { SECTION_MAP = 3, OWN_MAP, POOL_MAP, ROWS_MAP, OTHER_MAP };
 
-/* Rows that CPUs own: a header, a list of slots, and slots. */
-#define SLOTS 16
+/* Rows that CPUs own: a header, slots, and a list of those in use; and the pool that has the rows. */
+#define SLOTS   16
+#define ROWS    96
+#define NUMBERS 512
 
 struct own_cpu {
-	uint64_t count, newest, spilled, unused[5];
-	uint32_t list[SLOTS];
-	struct own_slot {
-		uint64_t used;
+	uint64_t count, newest, spilled;
+	uint32_t next, end;
+	uint64_t giving, given, unused[2];
+	uint32_t slots[SLOTS], list[SLOTS / 4 * 3];
+};
+
+struct own_pool {
+	uint64_t taken, given, unused[6];
+	struct own_row {
 		struct sample_key key;
 		struct sample_flow flow;
-		uint8_t padding[128 - 8 - sizeof(struct sample_key) - sizeof(struct sample_flow)];
-	} slots[SLOTS];
+		uint8_t padding[128 - sizeof(struct sample_key) - sizeof(struct sample_flow)];
+	} rows[ROWS];
+	uint32_t given_parts[NUMBERS / 32];
 };
 
 struct entry {
@@ -46,6 +54,7 @@ static struct {
 	struct sample_section section[CPUS];
 	struct sample_flow other[CPUS];
 	struct own_cpu own[CPUS];
+	struct own_pool pool;
 	struct entry entries[MAX]; /* bucket after bucket */
 	uint32_t count, bucket_starts[BUCKETS + 1];
 	bool no_batches, wrong_size;
@@ -73,6 +82,9 @@ static int fake_info(int fd, void *to, __u32 *length)
 		info->type = BPF_MAP_TYPE_ARRAY;
 		info->max_entries = CPUS;
 		info->value_size = sizeof(struct own_cpu);
+	} else if (fd == POOL_MAP) {
+		info->type = BPF_MAP_TYPE_ARRAY;
+		info->value_size = sizeof(struct own_pool);
 	}
 	return 0;
 }
@@ -221,6 +233,8 @@ static int fd_of(const char *name)
 {
 	if (!strcmp(name, "ingress_flows_spill"))
 		return ROWS_MAP;
+	if (!strcmp(name, "ingress_flows_pool"))
+		return POOL_MAP;
 	return !strcmp(name, "ingress") ? SECTION_MAP : strcmp(name, "ingress_flows") ? OTHER_MAP : OWN_MAP;
 }
 
@@ -257,6 +271,7 @@ static int setup(void **state)
 	for (uint32_t i = 0; i < fixture->maps.count; i++)
 		fixture->maps.maps[i].fds[0] = fd_of(fixture->maps.maps[i].name);
 	amon_maps_entry(&fixture->maps, "ingress_flows")->memory[0] = kernel.own;
+	amon_maps_entry(&fixture->maps, "ingress_flows_pool")->memory[0] = &kernel.pool;
 	*state = fixture;
 	return 0;
 }
@@ -417,14 +432,14 @@ static void test_wrong_size(void **state)
 	assert_int_equal(reset(fixture), -EINVAL);
 }
 
-static void own_row(uint32_t cpu, uint32_t slot, uint8_t address, uint64_t packets)
+static void own_row(uint32_t cpu, uint32_t slot, uint32_t number, uint8_t address, uint64_t packets)
 {
 	struct own_cpu *own = &kernel.own[cpu];
 
 	own->list[own->count++] = slot;
-	own->slots[slot] = (struct own_slot){ .used = 1,
-		                              .key = { .version = 4, .src = { address } },
-		                              .flow = { .packets = packets } };
+	own->slots[slot] = 0xabcdU * NUMBERS + number; /* above the number, a part of a hash */
+	kernel.pool.rows[number] =
+	        (struct own_row){ .key = { .version = 4, .src = { address } }, .flow = { .packets = packets } };
 }
 
 /* Rows of one key become one, on whichever CPUs and in whichever maps they are. */
@@ -434,9 +449,9 @@ static void test_own_rows(void **state)
 	struct amon_collected *collected;
 	const struct sample_flow *flows;
 
-	own_row(0, 3, 7, 10);
-	own_row(0, 15, 8, 1);
-	own_row(2, 0, 7, 5);
+	own_row(0, 3, 1, 7, 10);
+	own_row(0, 15, 2, 8, 1);
+	own_row(2, 0, 95, 7, 5);
 	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
 	kernel.entries[0].values[1].packets = 100;
 	kernel.own[1].spilled = 1;
@@ -477,23 +492,69 @@ static void test_order(void **state)
 	amon_collected_free(collected);
 }
 
-/* To the last byte, so that the next window's first packet finds an empty slot. */
+/* To the last byte, so that the next window's first packet finds an empty slot, and whoever takes a row an empty one.
+ */
 static void test_reset_own_rows(void **state)
 {
-	static const struct own_slot zero;
+	static const struct own_cpu empty;
+	static const struct own_row zero;
 
-	own_row(1, 4, 9, 3);
-	own_row(1, 5, 10, 3);
+	own_row(1, 4, 31, 9, 3);
+	own_row(1, 5, 64, 10, 3);
 	kernel.own[1].spilled = 1;
+	kernel.own[1].next = 65;
+	kernel.own[1].end = 96;
+	kernel.pool.taken = 3;
 	assert_int_equal(reset(*state), 0);
-	assert_int_equal(kernel.own[1].count, 0);
-	assert_int_equal(kernel.own[1].spilled, 0);
-	assert_memory_equal(&kernel.own[1].slots[4], &zero, sizeof(zero));
-	assert_memory_equal(&kernel.own[1].slots[5], &zero, sizeof(zero));
+	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
+	assert_memory_equal(&kernel.pool.rows[31], &zero, sizeof(zero));
+	assert_memory_equal(&kernel.pool.rows[64], &zero, sizeof(zero));
+	/* rows 0 to 31 and 64 to 95, behind the three parts of the pool that were there to begin with */
+	assert_int_equal(kernel.pool.given, 2);
+	assert_int_equal(kernel.pool.given_parts[3], 0);
+	assert_int_equal(kernel.pool.given_parts[4], 2);
 }
 
-/* The table's size on one CPU, as small as it is; a share of it where all would take too much. */
-static void test_shapes(void **state)
+/* Killed when the rows were the pool's again: another has them by now. Nothing is given back twice. */
+static void test_reset_own_rows_again(void **state)
+{
+	static const struct own_cpu empty;
+
+	own_row(1, 4, 64, 9, 3);
+	kernel.own[1].giving = kernel.pool.given = 1;
+	kernel.pool.given_parts[3] = 2;
+	assert_int_equal(reset(*state), 0);
+	assert_int_equal(kernel.pool.given, 1);
+	assert_int_equal(kernel.pool.given_parts[3], 2);
+	assert_int_equal(kernel.pool.rows[64].flow.packets, 3);
+	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
+}
+
+/* Killed when some slots were empty: what they said is not known any longer. */
+static void test_reset_own_index_again(void **state)
+{
+	static const struct own_cpu empty;
+
+	own_row(1, 4, 64, 9, 3);
+	own_row(1, 5, 65, 9, 3);
+	kernel.own[1].slots[4] = 0;
+	kernel.own[1].giving = kernel.pool.given = 1;
+	kernel.own[1].given = 1;
+	kernel.pool.given_parts[3] = 2;
+	assert_int_equal(reset(*state), 0);
+	assert_int_equal(kernel.pool.given, 1);
+	assert_int_equal(kernel.pool.given_parts[3], 2);
+	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
+}
+
+/* Rows of the pool that are one's whoever else takes some: row 0 is none, others leave up to 31 of what they took. */
+static uint32_t sure_rows(const struct amon_own_shape *shape, uint32_t others)
+{
+	return shape->constant.rows - 1 - 31 * others;
+}
+
+/* As many as the table's size says, wherever they come, where that takes little memory. */
+static void test_small_shapes(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct amon_export_table table = fixture->exports->sections[0].tables[0];
@@ -502,30 +563,50 @@ static void test_shapes(void **state)
 	table.twice = true;
 	table.size = 1;
 	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit + shape.spill, 1);
+	assert_int_equal(shape.constant.limit + shape.spill, 1);
 	table.size = 1000;
 	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit + shape.spill, 1000);
-	assert_int_equal(shape.slots, 2048);
-	/* 2 CPUs × 2 clones × 128 bytes × 65,536 rows are 32 MiB, so each CPU has half of the rows */
+	assert_int_equal(shape.constant.limit + shape.spill, 1000);
+	assert_int_equal(shape.constant.mask + 1, 2048);
+	/* 999 on each CPU of each clone */
+	assert_true(sure_rows(&shape, 3) >= 4 * 999);
+	/* all in a replay, of 64 MiB at most */
+	table.size = 300000;
+	shape = amon_own_shape(&table, 1, true);
+	assert_int_equal(shape.constant.limit + shape.spill, 300000);
+}
+
+/* As many as the table's size says, and a quarter more while clones are read; what finds no place spills. */
+static void test_large_shapes(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct amon_export_table table = fixture->exports->sections[0].tables[0];
+	struct amon_own_shape shape;
+
+	table.twice = true;
 	table.size = 65536;
 	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit, 32768);
+	assert_int_equal(shape.constant.limit, 65536);
 	assert_int_equal(shape.spill, 65536);
-	/* and never less than 4,096 */
-	shape = amon_own_shape(&table, 512, false);
-	assert_int_equal(shape.limit, 4096);
-	/* 2 CPUs × 2 clones × 128 bytes × 2^20 rows are 512 MiB: each CPU has all */
+	assert_in_range(sure_rows(&shape, 3), 81920, 81920 + 200);
+	/* 128 bytes a row, rows have numbers below 2^17, and there are 4 bytes for each 32 of these */
+	assert_int_equal(shape.pool_size, 64 + 128 * shape.constant.rows + 4 * 131072 / 32);
+	/* 64 bytes, and 4 for each slot and three of four in a list: slots for a third more rows, as a power of two */
+	assert_int_equal(shape.index_size, 64 + 7 * 131072);
+	/* twice what is even */
+	shape = amon_own_shape(&table, 32, false);
+	assert_int_equal(shape.constant.limit, 4096);
 	table.size = 1 << 20;
-	shape = amon_own_shape(&table, 2, false);
-	assert_int_equal(shape.limit, 1 << 20);
-	/* twice an even share */
 	shape = amon_own_shape(&table, 64, false);
-	assert_int_equal(shape.limit, 1 << 15);
-	/* one CPU has 128 MiB at most */
+	assert_int_equal(shape.constant.limit, 1 << 15);
+	/* pools have 256 MiB at most, and 16 MiB where tables have up to 65,536 rows */
 	table.size = 1 << 22;
-	shape = amon_own_shape(&table, 1, false);
-	assert_int_equal(shape.limit, 1 << 20);
+	shape = amon_own_shape(&table, 2, false);
+	assert_in_range(shape.constant.rows, (256 << 20) / 128, (256 << 20) / 128 + 200);
+	table.size = 65536;
+	table.slot_size = 1024;
+	shape = amon_own_shape(&table, 2, false);
+	assert_in_range(shape.constant.rows, (16 << 20) / 1024, (16 << 20) / 1024 + 200);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -533,11 +614,22 @@ static void test_shapes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read),       TEST(test_large_buckets),         TEST(test_empty),
-		TEST(test_no_batches), TEST(test_pretends_no_batches),   TEST(test_records),
-		TEST(test_reset),      TEST(test_reset_without_batches), TEST(test_wrong_size),
-		TEST(test_own_rows),   TEST(test_reset_own_rows),        TEST(test_order),
-		TEST(test_shapes),
+		TEST(test_read),
+		TEST(test_large_buckets),
+		TEST(test_empty),
+		TEST(test_no_batches),
+		TEST(test_pretends_no_batches),
+		TEST(test_records),
+		TEST(test_reset),
+		TEST(test_reset_without_batches),
+		TEST(test_wrong_size),
+		TEST(test_own_rows),
+		TEST(test_reset_own_rows),
+		TEST(test_order),
+		TEST(test_reset_own_rows_again),
+		TEST(test_reset_own_index_again),
+		TEST(test_small_shapes),
+		TEST(test_large_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
