@@ -62,19 +62,14 @@ static void write_own_rows(struct emitter *e, const struct amon_plan_table *tabl
 	fprintf(e->out, "struct %s {\n\tstruct %s key;\n\tstruct %s row;\n} __attribute__((aligned(%u)));\n\n",
 	        table->slot_tag, table->key_tag, table->record.tag, amon_plan_slot_alignment(table->slot_size));
 	fprintf(e->out,
-	        "/* Whoever loads them gives them as many slots and rows as the table's size asks for. */\n"
-	        "const volatile struct own_shape %s = { .mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511 "
-	        "};\n"
+	        "/* Whoever loads it gives it as many slots and rows as the table's size asks for. */\n"
+	        "const volatile struct own_shape %s = {\n\t.mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = "
+	        "511,\n\t.indices = sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32),\n};\n"
 	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
 	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
-	        "\t__uint(value_size, sizeof(struct own_index) + (12 + 16) * sizeof(__u32));\n} %s SEC(\".maps\");\n\n",
-	        table->shape, table->map);
-	fprintf(e->out,
-	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
-	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
-	        "\t__uint(value_size, sizeof(struct own_pool) + 16 * sizeof(__u32) + 32 * sizeof(struct %s));\n} %s "
-	        "SEC(\".maps\");\n\n",
-	        table->slot_tag, table->pool_map);
+	        "\t__uint(value_size, sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32) +\n"
+	        "\t\t\t   sizeof(struct own_index) + 2 * 16 * sizeof(__u32));\n} %s SEC(\".maps\");\n\n",
+	        table->shape, table->slot_tag, table->slot_tag, table->map);
 }
 
 static void write_lives(struct emitter *e, const struct amon_plan_table *table)

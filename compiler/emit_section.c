@@ -338,8 +338,7 @@ static void write_words(struct amon_writer *w, const struct amon_plan_table *tab
 /* The slot of the CPU's own rows, or a row among those that spilled. */
 static void write_find(struct amon_writer *w, const struct amon_plan_table *table)
 {
-	amon_write(w, "slot = own_row(&%s, &%s, words, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map,
-	           table->pool_map, table->shape);
+	amon_write(w, "slot = own_row(&%s, words, sizeof(key) / 8, sizeof(*slot), &%s);\n", table->map, table->shape);
 	amon_write(w, "row = slot ? &slot->row : spilled(&%s, &key, sizeof(*row), &%s);\n", table->spill_map,
 	           table->shape);
 }

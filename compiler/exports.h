@@ -92,14 +92,12 @@ struct amon_export_value {
 struct amon_export_table {
 	const char *name, *help;
 	/*
-	 * ARRAY, mapped, an entry for each CPU: 64 bytes (words: the number of rows, the newest, whether any have
-	 * spilled), a list of slots and the slots (4 bytes each: where a row is in `pool_map`, and a part of its hash).
-	 * `pool_map`, ARRAY, mapped, one entry, of all clones: 64 bytes, a list of what was given back, rows of
-	 * `slot_size`: key, record. `shape`, a constant, is amon_own_shape's words. What finds no place there is in
-	 * `spill_map`, a HASH whose values have a record for each CPU. All is in bpf-templates/own.h.
+	 * ARRAY, mapped, one entry, of all CPUs and clones: a pool of rows (`slot_size`: key, record), and for each CPU
+	 * and clone an index of those that are its own, as bpf-templates/own.h and runtime/own.h have them. `shape`, a
+	 * constant, is the words of amon_own_shape. What finds no place there is in `spill_map`, a HASH whose values
+	 * have a record for each CPU.
 	 */
-	const char *map, *pool_map, *spill_map,
-	        *shape;                      /* of a private table `map` is that of its memory, the others NULL */
+	const char *map, *spill_map, *shape; /* of a private table `map` is that of its memory, the others NULL */
 	const struct amon_export_user *user; /* `map` is a user's: no spill, shape, slots, `other` row or ledger */
 	uint32_t slot_size;
 	uint64_t signature, rows_signature; /* what makes a row; and all that its maps hold */

@@ -251,7 +251,6 @@ static const struct amon_schema table_rows[] = {
 	TEXT(struct amon_export_table, name, "name"),
 	TEXT(struct amon_export_table, help, "help"),
 	TEXT(struct amon_export_table, map, "map"),
-	NAME(struct amon_export_table, pool_map, "pool_map"),
 	NAME(struct amon_export_table, spill_map, "spill_map"),
 	NAME(struct amon_export_table, shape, "shape"),
 	POINTER(struct amon_export_table, user, "user", user_rows),

@@ -108,7 +108,7 @@ const char *amon_user_table_fault(const struct amon_export_table *table, const c
 	*name = table->name;
 	if (fault)
 		return fault;
-	if (table->events || table->pool_map || table->spill_map || table->shape || table->other_map)
+	if (table->events || table->spill_map || table->shape || table->other_map)
 		return "is a user's map, and more";
 	if (table->selected != UINT32_MAX || table->in_rows != UINT32_MAX || table->other != UINT32_MAX ||
 	    table->unaccounted_count)

@@ -424,7 +424,7 @@ static bool table_is_sound(struct validation *validation, const struct amon_expo
 		return false;
 	if (table->user)
 		return users_are_sound(validation, table, list) && keys_lie_apart(validation, table);
-	if (table->events == (table->pool_map && table->spill_map && table->shape))
+	if (table->events == (table->spill_map && table->shape))
 		return refuse(validation, table->name, "has no map");
 	if (!table->events &&
 	    (table->slot_size % 8 || table->slot_size < (uint64_t)table->key_size + table->record_size))

@@ -765,7 +765,7 @@ uint32_t amon_plan_slot_alignment(uint32_t slot_size)
 static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
 {
 	table->map =
-	        plan_unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_index", base));
+	        plan_unique(globals, table->table->events ? base : amon_arena_printf(plan->arena, "%s_rows", base));
 	table->record.tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_row", base));
 	plan->map_count++;
 	if (table->table->overflow == AMON_OVERFLOW_OTHER) {
@@ -774,12 +774,11 @@ static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, con
 	}
 	if (table->table->events)
 		return;
-	table->pool_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_pool", base));
 	table->spill_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_spill", base));
 	table->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_slot", base));
 	table->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_shape", base));
 	/* and the zeros that all tables share */
-	plan->map_count += plan->own_rows ? 2 : 3;
+	plan->map_count += plan->own_rows ? 1 : 2;
 	plan->own_rows = true;
 }
 

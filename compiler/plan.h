@@ -101,8 +101,8 @@ struct amon_plan_table {
 	const struct amon_table *table;
 	struct amon_plan_expire *expire;                  /* NULL: its rows do not end */
 	const char *function, *map, *other_map, *key_tag; /* a private table has no map but that of its memory */
-	/* rows of each CPU's own, in a pool: what finds no place there spills; NULL: events */
-	const char *pool_map, *spill_map, *slot_tag, *shape;
+	/* rows of each CPU's own: what finds no place there spills; NULL: events */
+	const char *spill_map, *slot_tag, *shape;
 	uint32_t slot_size;
 	struct amon_plan_key *keys;      /* in the order of the spec */
 	struct amon_plan_key **laid_out; /* in the order of memory */

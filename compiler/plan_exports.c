@@ -339,7 +339,6 @@ static void table_of(const struct builder *b, const struct amon_plan_table *tabl
 		.name = checked->name,
 		.help = or_empty(checked->help),
 		.map = checked->is_private ? table->memory->map : table->map,
-		.pool_map = table->pool_map,
 		.spill_map = table->spill_map,
 		.shape = table->shape,
 		.slot_size = table->slot_size,

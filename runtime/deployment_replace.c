@@ -27,8 +27,8 @@ static struct amon_exports *exports_of(struct amon_arena *arena, const void *obj
 
 static bool is_of_table(const struct amon_export_table *table, const char *map)
 {
-	return !strcmp(table->map, map) || (table->pool_map && !strcmp(table->pool_map, map)) ||
-	       (table->spill_map && !strcmp(table->spill_map, map)) || (table->other_map && !strcmp(table->other_map, map)) ||
+	return !strcmp(table->map, map) || (table->spill_map && !strcmp(table->spill_map, map)) ||
+	       (table->other_map && !strcmp(table->other_map, map)) ||
 	       (table->expire && !strcmp(table->expire->lives_map, map));
 }
 

@@ -23,9 +23,8 @@ static void add_section(struct amon_maps *maps, const struct amon_export_section
 	for (uint32_t i = 0; i < section->table_count; i++) {
 		const struct amon_export_table *table = &section->tables[i];
 
-		add(maps, table->map, table->twice);
-		if (table->pool_map)
-			add(maps, table->pool_map, false);
+		/* rows of CPUs' own: all clones have one map */
+		add(maps, table->map, table->twice && !table->shape);
 		if (table->spill_map)
 			add(maps, table->spill_map, table->twice);
 		if (table->other_map)
@@ -42,7 +41,7 @@ int amon_maps_list(const struct amon_exports *exports, struct amon_maps *maps)
 	size_t room = 1;
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
-		room += exports->sections[i].part_count + 5 * exports->sections[i].table_count +
+		room += exports->sections[i].part_count + 4 * exports->sections[i].table_count +
 		        exports->sections[i].memory_count;
 	*maps = (struct amon_maps){ calloc(room, sizeof(*maps->maps)), 0 };
 	if (!maps->maps)

@@ -188,7 +188,7 @@ int amon_memory_list(const void *data, size_t size, const struct amon_exports *e
 	object = bpf_object__open_mem(data, size, &options);
 	if (!object)
 		return amon_fail(failure, -EINVAL, "not an object of amon, or a broken one: %s", amon_heard());
-	amon_probe_shape(object, exports, false);
+	amon_probe_shape(object, exports, 0, false);
 	error = amon_maps_list(exports, &maps);
 	if (!error)
 		error = make_room(object, memory);

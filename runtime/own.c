@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "own.h"
 
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -20,7 +21,12 @@
 #define REPLAY_BYTES (64u << 20)
 #define REPLAY_LIVES (16u << 10)
 
-/* What stands in front, as in bpf-templates/own.h. */
+/* As in bpf-templates/own.h; user space's are the words that a packet does not touch. */
+struct pool {
+	uint64_t taken, given;
+	struct amon_own_constant shape; /* the first clone's */
+	uint32_t unused[6];
+};
 struct index {
 	uint64_t count, newest, spilled;
 	uint32_t next, end;
@@ -30,9 +36,7 @@ struct index {
 	uint64_t given; /* 1: that was done */
 	uint64_t unused[2];
 };
-struct pool {
-	uint64_t taken, given, unused[6];
-};
+static_assert(sizeof(struct pool) == 64 && sizeof(struct index) == 64, "headers are as in bpf-templates/own.h");
 
 static uint32_t power_of_two(uint64_t at_least, uint32_t power)
 {
@@ -57,13 +61,13 @@ static uint64_t copies_of(const struct amon_export_table *table, uint32_t cpus)
 }
 
 /* One CPU may take all there is: then all keys have a place wherever they come. */
-static bool is_exact(const struct amon_export_table *table, uint32_t cpus, bool replay)
+static bool is_exact(const struct amon_export_table *table, const struct amon_own_use *use)
 {
 	uint64_t bytes = (uint64_t)table->size * table->slot_size;
 
-	if (replay)
+	if (use->replay)
 		return bytes <= REPLAY_BYTES;
-	return table->size <= AMON_OWN_ROWS && copies_of(table, cpus) * bytes <= AMON_OWN_EXACT;
+	return table->size <= AMON_OWN_ROWS && copies_of(table, use->cpus) * bytes <= AMON_OWN_EXACT;
 }
 
 /* Rows of the pool, were they all used. */
@@ -82,146 +86,155 @@ static uint64_t cpu_rows(const struct amon_export_table *table, uint32_t cpus)
 	return cpus > 2 ? least(table->size, most(2 * (uint64_t)table->size / cpus, AMON_OWN_ROWS)) : table->size;
 }
 
-/* Four bytes for each slot, and for each of those that may be taken, three of four. */
-static uint32_t index_size(uint32_t slots)
+/* Four bytes for each slot, and four in the list of those in use. */
+static uint64_t index_size(uint64_t slots)
 {
-	return sizeof(struct index) + 7 * slots;
+	return sizeof(struct index) + 8 * slots;
 }
 
 /* Rows, and the list of what was given back. */
-static uint32_t pool_size(uint32_t rows, uint32_t numbers, uint32_t slot_size)
+static uint64_t pool_size(uint64_t rows, uint64_t numbers, uint32_t slot_size)
 {
-	return sizeof(struct pool) + 4 * (numbers / PART) + rows * slot_size;
+	return sizeof(struct pool) + rows * slot_size + 4 * (numbers / PART);
 }
 
-struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
+struct amon_own_shape amon_own_shape(const struct amon_export_table *table, const struct amon_own_use *use)
 {
-	bool none = amon_kernel_lacks(AMON_CAN_OWN_ROWS), exact = !none && is_exact(table, cpus, replay);
-	uint64_t copies = copies_of(table, cpus), rows = exact ? copies * (table->size + PART - 1) : pool_rows(table);
-	uint64_t limit = none ? 0 : exact ? table->size - 1 : least(cpu_rows(table, cpus), rows);
+	bool none = amon_kernel_lacks(AMON_CAN_OWN_ROWS), exact = !none && is_exact(table, use);
+	uint64_t copies = copies_of(table, use->cpus),
+	         rows = exact ? copies * (table->size + PART - 1) : pool_rows(table);
+	uint64_t limit = none ? 0 : exact ? table->size - 1 : least(cpu_rows(table, use->cpus), rows);
 	/* a third more slots than rows keeps the way to a row short; twice as many has none spill */
-	uint32_t slots = power_of_two(exact ? 2 * limit + 16 : limit + limit / 3 + 1, 16);
+	uint32_t slots = power_of_two(exact ? 2 * limit + 16 : limit + limit / 3 + 1, 16), numbers;
 	struct amon_own_shape shape = { .spill = exact ? 1 : table->size };
+	uint64_t clone = table->twice ? use->clone : 0;
 
 	/* row 0 is none, and each CPU and clone may leave some of what it took */
 	rows = none ? PART : rows / PART * PART + PART * (copies + 1);
-	shape.constant.mask = slots - 1;
-	shape.constant.limit = (uint32_t)limit;
-	shape.constant.cpus = cpus;
-	shape.constant.rows = (uint32_t)rows;
-	shape.constant.numbers = power_of_two(rows, NUMBERS) - 1;
-	shape.index_size = index_size(slots);
-	shape.pool_size = pool_size((uint32_t)rows, shape.constant.numbers + 1, table->slot_size);
+	numbers = power_of_two(rows, NUMBERS);
+	shape.constant = (struct amon_own_constant){
+		.mask = slots - 1,
+		.limit = (uint32_t)limit,
+		.cpus = use->cpus,
+		.rows = (uint32_t)rows,
+		.numbers = numbers - 1,
+		.indices =
+		        (uint32_t)(pool_size(rows, numbers, table->slot_size) + clone * use->cpus * index_size(slots)),
+	};
+	shape.size = (uint32_t)(pool_size(rows, numbers, table->slot_size) + copies * index_size(slots));
 	return shape;
 }
 
 /* Twice as many slots as lives, so that next to none finds no place. */
-struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, uint32_t cpus, bool replay)
+struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, const struct amon_own_use *use)
 {
 	uint32_t slot_size = table->expire->slot_size;
-	uint64_t lives = most(least(cpu_rows(table, cpus), AMON_OWN_BYTES / slot_size), 1);
+	uint64_t lives = most(least(cpu_rows(table, use->cpus), AMON_OWN_BYTES / slot_size), 1);
 	struct amon_own_shape shape = { .spill = 1 };
 	uint32_t slots;
 
 	/* more than its rows: of those that find the table full, too */
-	if (replay)
+	if (use->replay)
 		lives = most(lives, REPLAY_LIVES);
 	slots = power_of_two(2 * lives + 16, 16);
 	shape.constant.mask = slots - 1;
-	shape.constant.cpus = cpus;
-	shape.index_size = sizeof(struct index) + slots * slot_size;
+	shape.constant.cpus = use->cpus;
+	shape.size = sizeof(struct index) + slots * slot_size;
 	return shape;
 }
 
 /* --- memory */
 
 struct view {
-	uint8_t *memory, *rows;
-	uint32_t cpus, stride, slots; /* bytes of each CPU, and its slots */
 	struct pool *pool;
-	uint32_t *given;
-	uint32_t row_count, row_size, numbers;
+	uint8_t *rows, *indices;
+	uint32_t *given; /* a list of parts of the pool */
+	struct amon_own_constant shape;
+	uint32_t row_size, slots, numbers;
 };
 
-static int map_memory(struct amon_map *map, unsigned int clone, uint64_t size)
+static int map_memory(const struct amon_own *own, uint32_t *size)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+	struct amon_map *map = own->map;
 	void *memory;
 
-	if (map->memory[clone])
+	if (bpf_obj_get_info_by_fd(map->fds[0], &info, &length))
+		return -errno;
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size < sizeof(struct pool))
+		return -EINVAL;
+	*size = info.value_size;
+	if (map->memory[0])
 		return 0;
-	size = (size + page - 1) & ~(page - 1);
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fds[clone], 0);
+	map->memory_size = (info.value_size + page - 1) & ~(page - 1);
+	memory = mmap(NULL, map->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED, map->fds[0], 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	map->memory[clone] = memory;
-	map->memory_size = size;
+	map->memory[0] = memory;
 	return 0;
 }
 
-static int map_array(struct amon_map *map, unsigned int clone, uint64_t least_size, struct bpf_map_info *info)
+int amon_own_describe(const struct amon_own *own, const struct amon_own_shape *shape)
 {
-	uint32_t length = sizeof(*info);
-
-	*info = (struct bpf_map_info){ 0 };
-	if (bpf_obj_get_info_by_fd(map->fds[clone], info, &length))
-		return -errno;
-	if (info->type != BPF_MAP_TYPE_ARRAY || info->value_size < least_size)
-		return -EINVAL;
-	return map_memory(map, clone, (uint64_t)((info->value_size + 7) & ~7u) * info->max_entries);
-}
-
-/* The object may say anything: only what the kernel says of the maps is believed. */
-static int open_index(const struct amon_own *own, struct view *view)
-{
-	struct bpf_map_info info;
-	int error = map_array(own->index, own->clone, index_size(16), &info);
-
-	view->memory = own->index->memory[own->clone];
-	view->cpus = info.max_entries;
-	view->stride = (info.value_size + 7) & ~7u;
-	view->slots = (info.value_size - (uint32_t)sizeof(struct index)) / 7;
-	return error || (view->slots & (view->slots - 1)) == 0 ? error : -EINVAL;
-}
-
-/* As many rows as make a pool of this size. */
-static int open_pool(const struct amon_own *own, struct view *view)
-{
-	uint32_t size = own->table->slot_size;
-	struct bpf_map_info info;
-	int error = map_array(own->pool, 0, pool_size(PART, NUMBERS, size), &info);
+	struct pool *pool;
+	uint32_t size = 0;
+	int error = map_memory(own, &size);
 
 	if (error)
 		return error;
-	for (view->numbers = NUMBERS; view->numbers < NUMBERS << 16; view->numbers *= 2) {
-		view->row_count = (info.value_size - pool_size(0, view->numbers, 0)) / size;
-		if (view->row_count <= view->numbers)
-			break;
-	}
-	view->row_size = size;
-	view->pool = own->pool->memory[0];
-	view->rows = (uint8_t *)(view->pool + 1);
-	view->given = (uint32_t *)(void *)(view->rows + (size_t)view->row_count * size);
-	return 0;
+	pool = own->map->memory[0];
+	pool->shape = shape->constant;
+	return size == shape->size ? 0 : -EINVAL;
+}
+
+static bool is_power_of_two(uint64_t x)
+{
+	return x && !(x & (x - 1));
+}
+
+/* What it says of itself must be what the kernel says that it takes. */
+static bool is_sound(const struct amon_own_constant *shape, uint32_t slot_size, uint64_t copies, uint32_t size)
+{
+	uint64_t slots = (uint64_t)shape->mask + 1, numbers = (uint64_t)shape->numbers + 1;
+	uint64_t pool = pool_size(shape->rows, numbers, slot_size);
+
+	return is_power_of_two(slots) && is_power_of_two(numbers) && shape->rows && shape->rows <= numbers &&
+	       shape->indices == pool && copies * index_size(slots) == size - pool;
 }
 
 static int open_view(const struct amon_own *own, struct view *view)
 {
-	int error = open_index(own, view);
+	uint32_t size = 0, row_size = own->table->slot_size;
+	int error = map_memory(own, &size);
+	struct pool *pool = own->map->memory[0];
 
-	return error ? error : open_pool(own, view);
+	if (error)
+		return error;
+	*view = (struct view){
+		.pool = pool, .rows = (uint8_t *)(pool + 1), .shape = pool->shape, .row_size = row_size
+	};
+	if (!is_sound(&view->shape, row_size, copies_of(own->table, view->shape.cpus), size))
+		return -EINVAL;
+	view->slots = view->shape.mask + 1;
+	view->numbers = view->shape.numbers + 1;
+	view->given = (uint32_t *)(void *)(view->rows + (size_t)view->shape.rows * row_size);
+	view->indices =
+	        (uint8_t *)pool + view->shape.indices + (size_t)own->clone * view->shape.cpus * index_size(view->slots);
+	return 0;
 }
 
 /* The rows of a CPU, in the order in which they were made. */
 static struct index *index_of(const struct view *view, uint32_t cpu)
 {
-	return (struct index *)(void *)(view->memory + (size_t)cpu * view->stride);
+	return (struct index *)(void *)(view->indices + (size_t)cpu * index_size(view->slots));
 }
 
 /* Behind the number that is read here all rows are whole. */
 static uint64_t count_of(const struct view *view, const struct index *index)
 {
-	return least(__atomic_load_n(&index->count, __ATOMIC_ACQUIRE), view->slots / 4 * 3);
+	return least(__atomic_load_n(&index->count, __ATOMIC_ACQUIRE), view->slots);
 }
 
 static uint32_t *slot_of(const struct view *view, struct index *index, uint64_t i)
@@ -233,7 +246,7 @@ static uint32_t *slot_of(const struct view *view, struct index *index, uint64_t 
 
 static uint32_t number_of(const struct view *view, struct index *index, uint64_t i)
 {
-	return (uint32_t)least(*slot_of(view, index, i) & (view->numbers - 1), view->row_count - 1);
+	return (uint32_t)least(*slot_of(view, index, i) & (view->numbers - 1), view->shape.rows - 1);
 }
 
 static uint8_t *row_of(const struct view *view, struct index *index, uint64_t i)
@@ -252,18 +265,18 @@ static void ask_ahead(const struct view *view, struct index *index, uint64_t i, 
 
 int amon_own_cpus(const struct amon_own *own)
 {
-	struct view view = { 0 };
+	struct view view = { NULL };
 	int error = open_view(own, &view);
 
-	return error ? error : (int)view.cpus;
+	return error ? error : (int)view.shape.cpus;
 }
 
 int amon_own_read(const struct amon_own *own, int (*visit)(const void *key, const void *record, void *data), void *data)
 {
-	struct view view = { 0 };
+	struct view view = { NULL };
 	int error = open_view(own, &view);
 
-	for (uint32_t cpu = 0; cpu < view.cpus && !error; cpu++) {
+	for (uint32_t cpu = 0; cpu < view.shape.cpus && !error; cpu++) {
 		struct index *index = index_of(&view, cpu);
 		uint64_t count = count_of(&view, index);
 
@@ -279,11 +292,11 @@ int amon_own_read(const struct amon_own *own, int (*visit)(const void *key, cons
 
 int amon_own_spilled(const struct amon_own *own)
 {
-	struct view view = { 0 };
+	struct view view = { NULL };
 	int error = open_view(own, &view);
 	bool spilled = false;
 
-	for (uint32_t cpu = 0; cpu < view.cpus && !error; cpu++)
+	for (uint32_t cpu = 0; cpu < view.shape.cpus && !error; cpu++)
 		spilled |= __atomic_load_n(&index_of(&view, cpu)->spilled, __ATOMIC_ACQUIRE) != 0;
 	return error ? error : spilled;
 }
@@ -316,7 +329,7 @@ static void give_back(const struct view *view, struct index *index, uint64_t cou
 		parts += begins_part(view, index, i);
 	if (!index->giving)
 		__atomic_store_n(&index->giving, view->pool->given + parts, __ATOMIC_RELEASE);
-	at = view->row_count / PART + index->giving - parts;
+	at = view->shape.rows / PART + index->giving - parts;
 	for (uint64_t i = 0; i < count; i++)
 		if (begins_part(view, index, i))
 			view->given[at++ & (view->numbers / PART - 1)] = number_of(view, index, i) / PART;
@@ -337,10 +350,10 @@ static void empty_index(const struct view *view, struct index *index, uint64_t c
 
 int amon_own_reset(const struct amon_own *own)
 {
-	struct view view = { 0 };
+	struct view view = { NULL };
 	int error = open_view(own, &view);
 
-	for (uint32_t cpu = 0; cpu < view.cpus && !error; cpu++) {
+	for (uint32_t cpu = 0; cpu < view.shape.cpus && !error; cpu++) {
 		struct index *index = index_of(&view, cpu);
 		uint64_t count = count_of(&view, index);
 

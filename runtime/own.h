@@ -18,34 +18,44 @@
 #define AMON_OWN_BYTES (16u << 20)
 #define AMON_OWN_MOST  (256u << 20)
 
-/** How large a table's maps are made. */
+/** What a table's map is made for: which clone, how many CPUs; all packets of a replay are one CPU's. */
+struct amon_own_use {
+	unsigned int clone;
+	uint32_t cpus;
+	bool replay;
+};
+
+/** How large a table's map is made. */
 struct amon_own_shape {
 	/* struct own_shape of bpf-templates/own.h: of each CPU, slots less 1, and how many of them may be taken; CPUs;
-	   rows of the pool, and the bits of their numbers */
-	struct {
-		uint32_t mask, limit, cpus, rows, numbers;
+	   rows of the pool, and the bits of their numbers; where the indices of the clone begin */
+	struct amon_own_constant {
+		uint32_t mask, limit, cpus, rows, numbers, indices;
 	} constant;
-	uint32_t spill;                 /* rows of the map for what finds no place */
-	uint32_t index_size, pool_size; /* bytes: of each CPU; of all */
+	uint32_t spill; /* rows of the map for what finds no place */
+	uint32_t size;  /* bytes */
 };
 
 /**
- * For a machine of so many CPUs. Small tables, and all in a replay, take as many rows from one CPU as their size says,
+ * Small tables, and all in a replay, take as many rows from one CPU as their size says,
  * and no more: the last of them spills. Of larger ones the pool has as many rows as their size says, and a quarter more
  * where there are clones, for what comes while a window is read; all that finds no place spills. Where the kernel is
  * taken for one without mapped tables, all rows do.
  */
-struct amon_own_shape amon_own_shape(const struct amon_export_table *table, uint32_t cpus, bool replay);
+struct amon_own_shape amon_own_shape(const struct amon_export_table *table, const struct amon_own_use *use);
 
-/** The same for how long a table's rows live (bpf-templates/flow.h): `constant.mask` and `index_size` alone. */
-struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, uint32_t cpus, bool replay);
+/** The same for how long a table's rows live (bpf-templates/flow.h), of each CPU: `constant.mask`, `size` alone. */
+struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, const struct amon_own_use *use);
 
 /** The rows of a clone, borrowed. */
 struct amon_own {
 	const struct amon_export_table *table;
-	struct amon_map *index, *pool;
-	unsigned int clone; /* of the index; all clones have one pool */
+	struct amon_map *map; /* of all clones */
+	unsigned int clone;
 };
+
+/** Writes into a map that was made in this shape what it is, for all who read it. 0 or -errno. */
+int amon_own_describe(const struct amon_own *own, const struct amon_own_shape *shape);
 
 /** CPUs that have rows of their own there, and a record in each row that spilled; or -errno. */
 int amon_own_cpus(const struct amon_own *own);
@@ -56,7 +66,7 @@ int amon_own_read(const struct amon_own *own, int (*visit)(const void *key, cons
 int amon_own_spilled(const struct amon_own *own);
 /**
  * Empties it, also of the note that rows spilled, and gives the rows back to the pool; no program may write there. 0 or
- * -errno. Where it was interrupted, by a kill at any instant, it is to be called again before any other clone's is.
+ * -errno. Where it was interrupted, by a kill at any instant, it is to be called again before it is for another clone.
  */
 int amon_own_reset(const struct amon_own *own);
 

@@ -291,28 +291,23 @@ static int shape_zeros(const struct bpf_object *object, uint32_t size)
 }
 
 /* Rows that CPUs own: as many as the machine and the table's size ask for. */
-static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, const struct amon_own_use *use)
 {
-	struct amon_own_shape shape = amon_own_shape(table, cpus, replay);
+	struct amon_own_shape shape = amon_own_shape(table, use);
 	struct bpf_map *own = bpf_object__find_map_by_name(object, table->map);
-	struct bpf_map *pool = bpf_object__find_map_by_name(object, table->pool_map);
 	struct bpf_map *spill = bpf_object__find_map_by_name(object, table->spill_map);
 	size_t size = 0;
 	unsigned char *constant = find_constant(object, table->shape, &size);
-	int error = own && pool && spill && size == sizeof(shape.constant) ? 0 : -EINVAL;
+	int error = own && spill && size == sizeof(shape.constant) ? 0 : -EINVAL;
 
 	if (!error)
 		memcpy(constant, &shape.constant, sizeof(shape.constant));
 	if (!error)
-		error = bpf_map__set_value_size(own, shape.index_size);
+		error = bpf_map__set_value_size(own, shape.size);
 	if (!error)
-		error = bpf_map__set_value_size(pool, shape.pool_size);
+		error = bpf_map__set_value_size(spill, use->cpus * table->record_size);
 	if (!error)
-		error = bpf_map__set_max_entries(own, cpus);
-	if (!error)
-		error = bpf_map__set_value_size(spill, cpus * table->record_size);
-	if (!error)
-		error = shape_zeros(object, cpus * table->record_size);
+		error = shape_zeros(object, use->cpus * table->record_size);
 	return error ? error : bpf_map__set_max_entries(spill, shape.spill);
 }
 
@@ -321,19 +316,19 @@ static int shape_rows(struct bpf_object *object, const struct amon_export_table 
 
 /* Rows that there can be at a time, of all CPUs. */
 static uint64_t count_rows(const struct amon_export_section *section, const struct amon_export_memory *memory,
-                           uint32_t cpus, bool replay)
+                           const struct amon_own_use *use)
 {
 	for (uint32_t i = 0; memory->rows && i < section->table_count; i++)
 		if (!strcmp(section->tables[i].map, memory->rows)) {
-			struct amon_own_shape shape = amon_own_shape(&section->tables[i], cpus, replay);
+			struct amon_own_shape shape = amon_own_shape(&section->tables[i], use);
 
-			return (uint64_t)cpus * shape.constant.limit + shape.spill;
+			return (uint64_t)use->cpus * shape.constant.limit + shape.spill;
 		}
 	return memory->size;
 }
 
 static int shape_memory(struct bpf_object *object, const struct amon_export_section *section,
-                        const struct amon_export_memory *memory, uint32_t cpus, bool replay)
+                        const struct amon_export_memory *memory, const struct amon_own_use *use)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(object, memory->map);
 	uint64_t entries;
@@ -342,13 +337,13 @@ static int shape_memory(struct bpf_object *object, const struct amon_export_sect
 		return -EINVAL;
 	if (!memory->windows)
 		return 0;
-	entries = memory->windows * count_rows(section, memory, cpus, replay);
+	entries = memory->windows * count_rows(section, memory, use);
 	return bpf_map__set_max_entries(map, entries < ENTRIES_MAX ? (uint32_t)entries : ENTRIES_MAX);
 }
 
-static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+static int shape_lives(struct bpf_object *object, const struct amon_export_table *table, const struct amon_own_use *use)
 {
-	struct amon_own_shape shape = amon_lives_shape(table, cpus, replay);
+	struct amon_own_shape shape = amon_lives_shape(table, use);
 	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
 	size_t size = 0;
 	unsigned char *constant = find_constant(object, table->expire->shape, &size);
@@ -357,26 +352,26 @@ static int shape_lives(struct bpf_object *object, const struct amon_export_table
 	if (!error)
 		memcpy(constant, &shape.constant, sizeof(shape.constant));
 	if (!error)
-		error = bpf_map__set_value_size(lives, shape.index_size);
-	return error ? error : bpf_map__set_max_entries(lives, cpus);
+		error = bpf_map__set_value_size(lives, shape.size);
+	return error ? error : bpf_map__set_max_entries(lives, use->cpus);
 }
 
-static int shape_table(struct bpf_object *object, const struct amon_export_table *table, uint32_t cpus, bool replay)
+static int shape_table(struct bpf_object *object, const struct amon_export_table *table, const struct amon_own_use *use)
 {
-	int error = table->shape ? shape_rows(object, table, cpus, replay) : 0;
+	int error = table->shape ? shape_rows(object, table, use) : 0;
 
-	return error || !table->expire ? error : shape_lives(object, table, cpus, replay);
+	return error || !table->expire ? error : shape_lives(object, table, use);
 }
 
-static int shape_section(struct bpf_object *object, const struct amon_export_section *section, uint32_t cpus,
-                         bool replay)
+static int shape_section(struct bpf_object *object, const struct amon_export_section *section,
+                         const struct amon_own_use *use)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < section->table_count && !error; i++)
-		error = shape_table(object, &section->tables[i], cpus, replay);
+		error = shape_table(object, &section->tables[i], use);
 	for (uint32_t i = 0; i < section->memory_count && !error; i++)
-		error = shape_memory(object, section, &section->memories[i], cpus, replay);
+		error = shape_memory(object, section, &section->memories[i], use);
 	return error;
 }
 
@@ -394,13 +389,18 @@ static int plain_rings(struct bpf_object *object)
 	return error;
 }
 
-int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay)
+static uint32_t cpus_of(bool replay)
 {
-	uint32_t cpus = replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
+	return replay ? (uint32_t)amon_kernel_first_cpu() + 1 : (uint32_t)libbpf_num_possible_cpus();
+}
+
+int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, unsigned int clone, bool replay)
+{
+	struct amon_own_use use = { clone, cpus_of(replay), replay };
 	int error = 0;
 
 	for (uint32_t i = 0; i < exports->section_count && !error; i++)
-		error = shape_section(object, &exports->sections[i], cpus, replay);
+		error = shape_section(object, &exports->sections[i], &use);
 	return error ? error : plain_rings(object);
 }
 
@@ -449,6 +449,12 @@ static int check_rings(const struct amon_exports *exports, struct amon_failure *
 	return 0;
 }
 
+/* For packets of one CPU, which all may have rows. */
+static bool takes_all(const struct amon_loaded *loaded)
+{
+	return loaded->replay && !loaded->measured;
+}
+
 /* All that comes before the load. */
 static int prepare_clone(const struct amon_loaded *loaded, const void *object, size_t size,
                          const struct amon_load_options *options, struct amon_clone *clone,
@@ -464,7 +470,8 @@ static int prepare_clone(const struct amon_loaded *loaded, const void *object, s
 		return error;
 	set_constants(loaded, clone, &options->choice);
 	set_seed(loaded, clone);
-	error = amon_probe_shape(clone->object, loaded->exports, loaded->replay && !loaded->measured);
+	error = amon_probe_shape(clone->object, loaded->exports, (unsigned int)(clone - loaded->clones),
+	                         takes_all(loaded));
 	if (error)
 		return not_a_probe(failure, "tables without shape", "");
 	error = loaded->replay ? widen_rings(loaded) : 0;
@@ -534,7 +541,7 @@ static int make_shared(const struct amon_loaded *loaded, const void *object, siz
 	error = open_object(loaded, object, size, shared, failure);
 	if (error)
 		return error;
-	error = amon_probe_shape(shared->object, loaded->exports, loaded->replay);
+	error = amon_probe_shape(shared->object, loaded->exports, 0, takes_all(loaded));
 	if (error)
 		return not_a_probe(failure, "tables without shape", "");
 	bpf_object__for_each_program(program, shared->object) bpf_program__set_autoload(program, false);
@@ -570,6 +577,31 @@ static int load_one(struct amon_loaded *loaded, const void *object, size_t size,
 	if (!error)
 		error = inherit_maps(options->inherited, &loaded->clones[0], 0);
 	return error ? error : load_clone(loaded, &loaded->clones[0], failure);
+}
+
+static int describe_table(const struct amon_loaded *loaded, const struct amon_export_table *table,
+                          struct amon_failure *failure)
+{
+	bool small = takes_all(loaded);
+	struct amon_own_use use = { 0, cpus_of(small), small };
+	struct amon_own_shape shape = amon_own_shape(table, &use);
+	struct amon_own own = { table, amon_maps_entry(&loaded->reader->maps, table->map), 0 };
+	int error = amon_own_describe(&own, &shape);
+
+	return error ? amon_fail(failure, error, "cannot prepare map %s: %s", table->map, strerror(-error)) : 0;
+}
+
+/* Whoever reads them later learns from the maps themselves how they are laid out. */
+static int describe_rows(const struct amon_loaded *loaded, struct amon_failure *failure)
+{
+	const struct amon_exports *exports = loaded->exports;
+	int error = 0;
+
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].table_count && !error; j++)
+			if (exports->sections[i].tables[j].shape)
+				error = describe_table(loaded, &exports->sections[i].tables[j], failure);
+	return error;
 }
 
 static bool has_doubled(const struct amon_maps *maps)
@@ -610,6 +642,8 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
 	                                 : load_two(loaded, object, size, options, failure);
 	if (!error)
 		error = note_maps(loaded, failure);
+	if (!error)
+		error = describe_rows(loaded, failure);
 	if (error)
 		return error;
 	*result = loaded;

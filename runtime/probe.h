@@ -82,9 +82,11 @@ int amon_probe_load(const void *object, size_t size, const struct amon_exports *
                     const struct amon_load_options *options, struct amon_loaded **loaded, struct amon_failure *failure);
 /** The constants of a clone, amon's and those of a user's C: each clone has its own. */
 bool amon_map_is_constants(const struct bpf_map *map);
-/** Gives the maps of an object that is open the sizes that this machine asks for. 0, or -EINVAL: it is not the export
- * table's. */
-int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, bool replay);
+/**
+ * Gives the maps of an object that is open the sizes that this machine asks for, and the constants of this clone. 0, or
+ * -EINVAL: it is not the export table's.
+ */
+int amon_probe_shape(struct bpf_object *object, const struct amon_exports *exports, unsigned int clone, bool replay);
 void amon_probe_unload(struct amon_loaded *loaded);
 static inline void amon_probe_cleanup(struct amon_loaded **loaded)
 {

@@ -292,10 +292,9 @@ static int visit_own(const void *key, const void *record, void *data)
 static int open_own(const struct reading *reading, const struct amon_export_table *table, struct amon_own *own)
 {
 	*own = (struct amon_own){ .table = table,
-		                  .index = amon_maps_entry(reading->maps, table->map),
-		                  .pool = amon_maps_entry(reading->maps, table->pool_map),
+		                  .map = amon_maps_entry(reading->maps, table->map),
 		                  .clone = table->twice ? reading->clone : 0 };
-	if (own->index && own->index->fds[own->clone] >= 0 && own->pool && own->pool->fds[0] >= 0)
+	if (own->map && own->map->fds[0] >= 0)
 		return 0;
 	return amon_fail(reading->failure, -EINVAL, "map %s is not what the export table says", table->map);
 }

@@ -631,23 +631,24 @@ const volatile __u64 amon_seed[9] = {
 };
 
 /*
- * Rows that a CPU has of its own, in memory that user space has mapped. Each CPU has an index: how many rows it made,
- * mask + 1 slots, and a list of those in use, up to three of four. A slot is 0, or the number of a row and, above that,
- * bits of what its key hashes to. The rows lie in a pool that CPUs and clones share, of which a CPU takes 32 at a time.
- * User space gives back what it has emptied: behind the rows there is a list of where that was.
+ * Rows that a CPU has of its own, in memory that user space has mapped. They lie in a pool that CPUs and clones share, of
+ * which a CPU takes 32 at a time; user space gives back what it has emptied: behind the rows there is a list of where
+ * that was. Then each CPU of each clone has an index: how many rows it made, mask + 1 slots, and a list of those in use.
+ * A slot is 0, or the number of a row and, above that, bits of what its key hashes to.
  */
 struct own_shape {
 	__u32 mask, limit; /* of an index: slots less 1; how many of them may be taken */
 	__u32 cpus;
 	__u32 rows, numbers; /* of the pool, where row 0 is none; the bits of a row's number */
+	__u32 indices;	     /* where those of this clone begin */
+};
+struct own_pool {
+	__u64 taken, given, unused[6]; /* times 32 rows, ever */
 };
 struct own_index {
 	__u64 count, newest, spilled;
 	__u32 next, end; /* rows that were taken from the pool, and are free */
-	__u64 giving, given, unused[2]; /* user space's */
-};
-struct own_pool {
-	__u64 taken, given, unused[6]; /* times 32 rows, ever */
+	__u64 unused[4];
 };
 
 /*
@@ -708,45 +709,61 @@ static __always_inline void *pool_row(struct own_pool *pool, __u32 number, __u32
 	return number < shape->rows ? (void *)(pool + 1) + (__u64)number * size : 0;
 }
 
+/* A new row, in the slot that is free; 0 where no more rows may be taken. */
+static __always_inline void *new_row(struct own_index *index, struct own_pool *pool, const __u64 *key, __u32 words,
+				     __u32 size, __u32 hash, __u32 at, const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask, numbers = shape->numbers;
+	__u32 *slots = (void *)(index + 1), *list = slots + mask + 1;
+	__u64 count = index->count, *row;
+
+	if (count >= shape->limit || (index->next == index->end && !take_rows(index, pool, size, shape)))
+		return 0;
+	row = pool_row(pool, index->next, size, shape);
+	if (!row)
+		return 0;
+	list[count & mask] = at & mask; /* (a bound that the verifier of 6.1 does not lose) */
+	__builtin_memcpy(row, key, 8 * words);
+	slots[at & mask] = (hash & ~numbers) | index->next++;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	index->newest = __sync_fetch_and_add(&index->count, 1);
+	return row;
+}
+
 /* The row of a key, new where there is none; 0 where 32 slots in a row have other keys, or no more rows may be taken. */
-static __always_inline void *own_row(void *indices, void *map, const __u64 *key, __u32 words, __u32 size,
+static __always_inline void *own_row(void *map, const __u64 *key, __u32 words, __u32 size,
 				     const volatile struct own_shape *shape)
 {
-	__u32 cpu = bpf_get_smp_processor_id(), zero = 0, mask, numbers, hash, at, entry, i;
-	struct own_index *index = bpf_map_lookup_elem(indices, &cpu);
+	__u32 zero = 0, mask, numbers, hash, at, entry, i;
 	struct own_pool *pool = bpf_map_lookup_elem(map, &zero);
-	__u32 *slots = (void *)(index + 1), *list;
-	__u64 count, *row;
+	__u64 cpu = bpf_get_smp_processor_id(), *row = 0;
+	struct own_index *index;
+	const __u32 *slots;
 
-	if (!index || !pool)
+	if (!pool || cpu >= shape->cpus)
 		return 0;
+	/* the verifier of 6.1 knows the bound of the very register that was asked, and of no other */
+	asm volatile("" : "+r"(cpu));
+	index = (void *)pool + shape->indices + cpu * (sizeof(*index) + 8 * (shape->mask + 1));
+	slots = (void *)(index + 1);
 	mask = shape->mask;
 	numbers = shape->numbers;
 	hash = hash_words(key, words);
 	for (i = 0, at = hash; i < 32; i++, at++) {
 		entry = slots[at & mask];
-		if (!entry)
+		if (!entry) {
+			row = new_row(index, pool, key, words, size, hash, at, shape);
 			break;
+		}
 		if ((entry ^ hash) & ~numbers)
 			continue;
 		row = pool_row(pool, entry & numbers, size, shape);
 		if (row && same_words(row, key, words))
 			return row;
+		row = 0;
 	}
-	count = index->count;
-	if (i == 32 || count >= shape->limit || (index->next == index->end && !take_rows(index, pool, size, shape))) {
-		index->spilled = 1;
-		return 0;
-	}
-	row = pool_row(pool, index->next, size, shape);
 	if (!row)
-		return 0;
-	list = slots + mask + 1;
-	__builtin_memcpy(row, key, 8 * words);
-	slots[at & mask] = (hash & ~numbers) | index->next++;
-	list[count] = at & mask;
-	/* told last, by an addition whose result is kept: only those are ordered on every machine */
-	index->newest = __sync_fetch_and_add(&index->count, 1);
+		index->spilled = 1;
 	return row;
 }
 
@@ -804,23 +821,19 @@ struct both_servers_slot {
 	struct both_servers_row row;
 } __attribute__((aligned(32)));
 
-/* Whoever loads them gives them as many slots and rows as the table's size asks for. */
-const volatile struct own_shape both_servers_shape = { .mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511 };
+/* Whoever loads it gives it as many slots and rows as the table's size asks for. */
+const volatile struct own_shape both_servers_shape = {
+	.mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511,
+	.indices = sizeof(struct own_pool) + 32 * sizeof(struct both_servers_slot) + 16 * sizeof(__u32),
+};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct own_index) + (12 + 16) * sizeof(__u32));
-} both_servers_index SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct own_pool) + 16 * sizeof(__u32) + 32 * sizeof(struct both_servers_slot));
-} both_servers_pool SEC(".maps");
+	__uint(value_size, sizeof(struct own_pool) + 32 * sizeof(struct both_servers_slot) + 16 * sizeof(__u32) +
+			   sizeof(struct own_index) + 2 * 16 * sizeof(__u32));
+} both_servers_rows SEC(".maps");
 
 /* What finds no place there, with a record for each CPU; it grows with use. */
 struct {
@@ -1034,8 +1047,7 @@ __noinline __u32 count_both_servers(const volatile struct packet *p, struct both
 	}
 	key.server = p->ip_dst;
 	words[0] = key.server;
-	slot = own_row(&both_servers_index, &both_servers_pool, words, sizeof(key) / 8, sizeof(*slot),
-		&both_servers_shape);
+	slot = own_row(&both_servers_rows, words, sizeof(key) / 8, sizeof(*slot), &both_servers_shape);
 	row = slot ? &slot->row : spilled(&both_servers_spill, &key, sizeof(*row), &both_servers_shape);
 	if (!row) {
 		spill(&both_servers_spill, &key);
@@ -1068,8 +1080,7 @@ __noinline __u32 count_both_servers_once(const volatile struct packet *p, struct
 		return 0;
 	key.server = p->ip_dst;
 	words[0] = key.server;
-	slot = own_row(&both_servers_index, &both_servers_pool, words, sizeof(key) / 8, sizeof(*slot),
-		&both_servers_shape);
+	slot = own_row(&both_servers_rows, words, sizeof(key) / 8, sizeof(*slot), &both_servers_shape);
 	row = slot ? &slot->row : spilled(&both_servers_spill, &key, sizeof(*row), &both_servers_shape);
 	if (!row) {
 		row = bpf_map_lookup_elem(&both_servers_other, &zero);

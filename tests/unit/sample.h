@@ -285,7 +285,6 @@ static inline struct amon_export_table *sample_table(struct amon_arena *arena)
 		.name = "flows",
 		.help = "",
 		.map = "ingress_flows",
-		.pool_map = "ingress_flows_pool",
 		.spill_map = "ingress_flows_spill",
 		.shape = "ingress_flows_shape",
 		.slot_size = 128,

@@ -21,29 +21,29 @@
 #define BUCKETS 8
 #define MAX     20000
 
-enum { SECTION_MAP = 3, OWN_MAP, POOL_MAP, ROWS_MAP, OTHER_MAP };
+enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
 
-/* Rows that CPUs own: a header, slots, and a list of those in use; and the pool that has the rows. */
+/* Rows that CPUs own: a pool of them, and of each CPU a header, slots, and a list of those in use. */
 #define SLOTS   16
 #define ROWS    96
 #define NUMBERS 512
 
-struct own_cpu {
-	uint64_t count, newest, spilled;
-	uint32_t next, end;
-	uint64_t giving, given, unused[2];
-	uint32_t slots[SLOTS], list[SLOTS / 4 * 3];
-};
-
-struct own_pool {
-	uint64_t taken, given, unused[6];
+static struct own_rows {
+	uint64_t taken, given;
+	uint32_t mask, limit, cpus, rows_there, numbers, indices, unused[6];
 	struct own_row {
 		struct sample_key key;
 		struct sample_flow flow;
 		uint8_t padding[128 - sizeof(struct sample_key) - sizeof(struct sample_flow)];
 	} rows[ROWS];
 	uint32_t given_parts[NUMBERS / 32];
-};
+	struct own_cpu {
+		uint64_t count, newest, spilled;
+		uint32_t next, end;
+		uint64_t giving, given, unused[2];
+		uint32_t slots[SLOTS], list[SLOTS];
+	} cpu[CPUS];
+} own;
 
 struct entry {
 	struct sample_key key;
@@ -53,8 +53,6 @@ struct entry {
 static struct {
 	struct sample_section section[CPUS];
 	struct sample_flow other[CPUS];
-	struct own_cpu own[CPUS];
-	struct own_pool pool;
 	struct entry entries[MAX]; /* bucket after bucket */
 	uint32_t count, bucket_starts[BUCKETS + 1];
 	bool no_batches, wrong_size;
@@ -80,11 +78,7 @@ static int fake_info(int fd, void *to, __u32 *length)
 	info->max_entries = fd == ROWS_MAP ? MAX : 1;
 	if (fd == OWN_MAP) {
 		info->type = BPF_MAP_TYPE_ARRAY;
-		info->max_entries = CPUS;
-		info->value_size = sizeof(struct own_cpu);
-	} else if (fd == POOL_MAP) {
-		info->type = BPF_MAP_TYPE_ARRAY;
-		info->value_size = sizeof(struct own_pool);
+		info->value_size = sizeof(own);
 	}
 	return 0;
 }
@@ -233,8 +227,6 @@ static int fd_of(const char *name)
 {
 	if (!strcmp(name, "ingress_flows_spill"))
 		return ROWS_MAP;
-	if (!strcmp(name, "ingress_flows_pool"))
-		return POOL_MAP;
 	return !strcmp(name, "ingress") ? SECTION_MAP : strcmp(name, "ingress_flows") ? OTHER_MAP : OWN_MAP;
 }
 
@@ -265,13 +257,18 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
 	memset(&kernel, 0, sizeof(kernel));
+	own = (struct own_rows){ .mask = SLOTS - 1,
+		                 .limit = 12,
+		                 .cpus = CPUS,
+		                 .rows_there = ROWS,
+		                 .numbers = NUMBERS - 1,
+		                 .indices = offsetof(struct own_rows, cpu) };
 	fixture->arena = amon_arena_new();
 	fixture->exports = sample_exports(fixture->arena);
 	assert_int_equal(amon_maps_list(fixture->exports, &fixture->maps), 0);
 	for (uint32_t i = 0; i < fixture->maps.count; i++)
 		fixture->maps.maps[i].fds[0] = fd_of(fixture->maps.maps[i].name);
-	amon_maps_entry(&fixture->maps, "ingress_flows")->memory[0] = kernel.own;
-	amon_maps_entry(&fixture->maps, "ingress_flows_pool")->memory[0] = &kernel.pool;
+	amon_maps_entry(&fixture->maps, "ingress_flows")->memory[0] = &own;
 	*state = fixture;
 	return 0;
 }
@@ -290,7 +287,7 @@ static int teardown(void **state)
 /* `count` rows in buckets of the given sizes; row n has n packets on each CPU and n as its address. */
 static void fill_rows(const uint32_t sizes[BUCKETS])
 {
-	kernel.own[0].spilled = 1;
+	own.cpu[0].spilled = 1;
 	for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
 		for (uint32_t i = 0; i < sizes[bucket]; i++) {
 			struct entry *entry = &kernel.entries[kernel.count++];
@@ -434,11 +431,11 @@ static void test_wrong_size(void **state)
 
 static void own_row(uint32_t cpu, uint32_t slot, uint32_t number, uint8_t address, uint64_t packets)
 {
-	struct own_cpu *own = &kernel.own[cpu];
+	struct own_cpu *index = &own.cpu[cpu];
 
-	own->list[own->count++] = slot;
-	own->slots[slot] = 0xabcdU * NUMBERS + number; /* above the number, a part of a hash */
-	kernel.pool.rows[number] =
+	index->list[index->count++] = slot;
+	index->slots[slot] = 0xabcdU * NUMBERS + number; /* above the number, a part of a hash */
+	own.rows[number] =
 	        (struct own_row){ .key = { .version = 4, .src = { address } }, .flow = { .packets = packets } };
 }
 
@@ -454,7 +451,7 @@ static void test_own_rows(void **state)
 	own_row(2, 0, 95, 7, 5);
 	kernel.entries[0].key = (struct sample_key){ .version = 4, .src = { 8 } };
 	kernel.entries[0].values[1].packets = 100;
-	kernel.own[1].spilled = 1;
+	own.cpu[1].spilled = 1;
 	kernel.count = 1;
 	for (int i = 1; i <= BUCKETS; i++)
 		kernel.bucket_starts[i] = 1;
@@ -501,18 +498,18 @@ static void test_reset_own_rows(void **state)
 
 	own_row(1, 4, 31, 9, 3);
 	own_row(1, 5, 64, 10, 3);
-	kernel.own[1].spilled = 1;
-	kernel.own[1].next = 65;
-	kernel.own[1].end = 96;
-	kernel.pool.taken = 3;
+	own.cpu[1].spilled = 1;
+	own.cpu[1].next = 65;
+	own.cpu[1].end = 96;
+	own.taken = 3;
 	assert_int_equal(reset(*state), 0);
-	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
-	assert_memory_equal(&kernel.pool.rows[31], &zero, sizeof(zero));
-	assert_memory_equal(&kernel.pool.rows[64], &zero, sizeof(zero));
+	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
+	assert_memory_equal(&own.rows[31], &zero, sizeof(zero));
+	assert_memory_equal(&own.rows[64], &zero, sizeof(zero));
 	/* rows 0 to 31 and 64 to 95, behind the three parts of the pool that were there to begin with */
-	assert_int_equal(kernel.pool.given, 2);
-	assert_int_equal(kernel.pool.given_parts[3], 0);
-	assert_int_equal(kernel.pool.given_parts[4], 2);
+	assert_int_equal(own.given, 2);
+	assert_int_equal(own.given_parts[3], 0);
+	assert_int_equal(own.given_parts[4], 2);
 }
 
 /* Killed when the rows were the pool's again: another has them by now. Nothing is given back twice. */
@@ -521,13 +518,13 @@ static void test_reset_own_rows_again(void **state)
 	static const struct own_cpu empty;
 
 	own_row(1, 4, 64, 9, 3);
-	kernel.own[1].giving = kernel.pool.given = 1;
-	kernel.pool.given_parts[3] = 2;
+	own.cpu[1].giving = own.given = 1;
+	own.given_parts[3] = 2;
 	assert_int_equal(reset(*state), 0);
-	assert_int_equal(kernel.pool.given, 1);
-	assert_int_equal(kernel.pool.given_parts[3], 2);
-	assert_int_equal(kernel.pool.rows[64].flow.packets, 3);
-	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
+	assert_int_equal(own.given, 1);
+	assert_int_equal(own.given_parts[3], 2);
+	assert_int_equal(own.rows[64].flow.packets, 3);
+	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
 }
 
 /* Killed when some slots were empty: what they said is not known any longer. */
@@ -537,20 +534,27 @@ static void test_reset_own_index_again(void **state)
 
 	own_row(1, 4, 64, 9, 3);
 	own_row(1, 5, 65, 9, 3);
-	kernel.own[1].slots[4] = 0;
-	kernel.own[1].giving = kernel.pool.given = 1;
-	kernel.own[1].given = 1;
-	kernel.pool.given_parts[3] = 2;
+	own.cpu[1].slots[4] = 0;
+	own.cpu[1].giving = own.given = 1;
+	own.cpu[1].given = 1;
+	own.given_parts[3] = 2;
 	assert_int_equal(reset(*state), 0);
-	assert_int_equal(kernel.pool.given, 1);
-	assert_int_equal(kernel.pool.given_parts[3], 2);
-	assert_memory_equal(&kernel.own[1], &empty, offsetof(struct own_cpu, list));
+	assert_int_equal(own.given, 1);
+	assert_int_equal(own.given_parts[3], 2);
+	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
 }
 
 /* Rows of the pool that are one's whoever else takes some: row 0 is none, others leave up to 31 of what they took. */
 static uint32_t sure_rows(const struct amon_own_shape *shape, uint32_t others)
 {
 	return shape->constant.rows - 1 - 31 * others;
+}
+
+static struct amon_own_shape shape_of(const struct amon_export_table *table, uint32_t cpus, bool replay)
+{
+	struct amon_own_use use = { 1, cpus, replay };
+
+	return amon_own_shape(table, &use);
 }
 
 /* As many as the table's size says, wherever they come, where that takes little memory. */
@@ -562,17 +566,17 @@ static void test_small_shapes(void **state)
 
 	table.twice = true;
 	table.size = 1;
-	shape = amon_own_shape(&table, 2, false);
+	shape = shape_of(&table, 2, false);
 	assert_int_equal(shape.constant.limit + shape.spill, 1);
 	table.size = 1000;
-	shape = amon_own_shape(&table, 2, false);
+	shape = shape_of(&table, 2, false);
 	assert_int_equal(shape.constant.limit + shape.spill, 1000);
 	assert_int_equal(shape.constant.mask + 1, 2048);
 	/* 999 on each CPU of each clone */
 	assert_true(sure_rows(&shape, 3) >= 4 * 999);
 	/* all in a replay, of 64 MiB at most */
 	table.size = 300000;
-	shape = amon_own_shape(&table, 1, true);
+	shape = shape_of(&table, 1, true);
 	assert_int_equal(shape.constant.limit + shape.spill, 300000);
 }
 
@@ -585,27 +589,29 @@ static void test_large_shapes(void **state)
 
 	table.twice = true;
 	table.size = 65536;
-	shape = amon_own_shape(&table, 2, false);
+	shape = shape_of(&table, 2, false);
 	assert_int_equal(shape.constant.limit, 65536);
 	assert_int_equal(shape.spill, 65536);
 	assert_in_range(sure_rows(&shape, 3), 81920, 81920 + 200);
-	/* 128 bytes a row, rows have numbers below 2^17, and there are 4 bytes for each 32 of these */
-	assert_int_equal(shape.pool_size, 64 + 128 * shape.constant.rows + 4 * 131072 / 32);
-	/* 64 bytes, and 4 for each slot and three of four in a list: slots for a third more rows, as a power of two */
-	assert_int_equal(shape.index_size, 64 + 7 * 131072);
+	/* 64 bytes, 128 for a row, 4 for each 32 of the numbers that they may have; then the second clone's, behind
+	   those of the first on two CPUs: 64 bytes, and 8 for each slot, of which there are a third more than rows, as
+	   a power of two */
+	assert_int_equal(shape.constant.indices,
+	                 64 + 128 * shape.constant.rows + 4 * 131072 / 32 + 2 * (64 + 8 * 131072));
+	assert_int_equal(shape.size, shape.constant.indices + 2 * (64 + 8 * 131072));
 	/* twice what is even */
-	shape = amon_own_shape(&table, 32, false);
+	shape = shape_of(&table, 32, false);
 	assert_int_equal(shape.constant.limit, 4096);
 	table.size = 1 << 20;
-	shape = amon_own_shape(&table, 64, false);
+	shape = shape_of(&table, 64, false);
 	assert_int_equal(shape.constant.limit, 1 << 15);
 	/* pools have 256 MiB at most, and 16 MiB where tables have up to 65,536 rows */
 	table.size = 1 << 22;
-	shape = amon_own_shape(&table, 2, false);
+	shape = shape_of(&table, 2, false);
 	assert_in_range(shape.constant.rows, (256 << 20) / 128, (256 << 20) / 128 + 200);
 	table.size = 65536;
 	table.slot_size = 1024;
-	shape = amon_own_shape(&table, 2, false);
+	shape = shape_of(&table, 2, false);
 	assert_in_range(shape.constant.rows, (16 << 20) / 1024, (16 << 20) / 1024 + 200);
 }
 
