@@ -11,8 +11,8 @@
 
 #include "kernel.h"
 
-/* Rows. */
-#define AHEAD 8
+/* Slots. */
+#define AHEAD 16
 /* Rows that are taken from the pool at a time. */
 #define PART 32
 /* There are so many numbers of rows at least. */
@@ -244,23 +244,27 @@ static uint32_t *slot_of(const struct view *view, struct index *index, uint64_t 
 	return slots + (list[i] & (view->slots - 1));
 }
 
-static uint32_t number_of(const struct view *view, struct index *index, uint64_t i)
-{
-	return (uint32_t)least(*slot_of(view, index, i) & (view->numbers - 1), view->shape.rows - 1);
-}
+/* Rows that were made one after another, and so lie one behind the other: what was used of a part of the pool. */
+struct run {
+	uint64_t at, count; /* which of the CPU's rows */
+	uint32_t part;
+	uint8_t *rows;
+};
 
-static uint8_t *row_of(const struct view *view, struct index *index, uint64_t i)
+/* The rows behind those of `run`; false: there are no more. */
+static bool next_run(const struct view *view, struct index *index, uint64_t count, struct run *run)
 {
-	return view->rows + (size_t)number_of(view, index, i) * view->row_size;
-}
+	uint64_t at = run->at + run->count;
+	uint32_t first;
 
-/* Slots lie in no order; the caches are asked for them, and for what they say, some rows before. */
-static void ask_ahead(const struct view *view, struct index *index, uint64_t i, uint64_t count)
-{
-	if (i + 2 * AHEAD < count)
-		__builtin_prefetch(slot_of(view, index, i + 2 * AHEAD));
-	if (i + AHEAD < count)
-		__builtin_prefetch(row_of(view, index, i + AHEAD));
+	if (at >= count)
+		return false;
+	first = (uint32_t)least(*slot_of(view, index, at) & view->shape.numbers, view->shape.rows - 1);
+	*run = (struct run){ .at = at,
+		             .count = least(count - at, PART - first % PART),
+		             .part = first / PART,
+		             .rows = view->rows + (size_t)first * view->row_size };
+	return true;
 }
 
 int amon_own_cpus(const struct amon_own *own)
@@ -271,6 +275,17 @@ int amon_own_cpus(const struct amon_own *own)
 	return error ? error : (int)view.shape.cpus;
 }
 
+static int visit_rows(const struct amon_own *own, const struct run *run,
+                      int (*visit)(const void *key, const void *record, void *data), void *data)
+{
+	const uint8_t *row = run->rows;
+	int error = 0;
+
+	for (uint64_t i = 0; i < run->count && !error; i++, row += own->table->slot_size)
+		error = visit(row, row + own->table->key_size, data);
+	return error;
+}
+
 int amon_own_read(const struct amon_own *own, int (*visit)(const void *key, const void *record, void *data), void *data)
 {
 	struct view view = { NULL };
@@ -279,13 +294,10 @@ int amon_own_read(const struct amon_own *own, int (*visit)(const void *key, cons
 	for (uint32_t cpu = 0; cpu < view.shape.cpus && !error; cpu++) {
 		struct index *index = index_of(&view, cpu);
 		uint64_t count = count_of(&view, index);
+		struct run run = { 0 };
 
-		for (uint64_t i = 0; i < count && !error; i++) {
-			const uint8_t *row = row_of(&view, index, i);
-
-			ask_ahead(&view, index, i, count);
-			error = visit(row, row + own->table->key_size, data);
-		}
+		while (!error && next_run(&view, index, count, &run))
+			error = visit_rows(own, &run, visit, data);
 	}
 	return error;
 }
@@ -305,16 +317,10 @@ int amon_own_spilled(const struct amon_own *own)
 
 static void clear_rows(const struct view *view, struct index *index, uint64_t count)
 {
-	for (uint64_t i = 0; i < count; i++) {
-		ask_ahead(view, index, i, count);
-		memset(row_of(view, index, i), 0, view->row_size);
-	}
-}
+	struct run run = { 0 };
 
-/* The first row of each part that was taken from the pool: all of a part were used before another was taken. */
-static bool begins_part(const struct view *view, struct index *index, uint64_t i)
-{
-	return !i || number_of(view, index, i) / PART != number_of(view, index, i - 1) / PART;
+	while (next_run(view, index, count, &run))
+		memset(run.rows, 0, run.count * view->row_size);
 }
 
 /*
@@ -324,23 +330,28 @@ static bool begins_part(const struct view *view, struct index *index, uint64_t i
 static void give_back(const struct view *view, struct index *index, uint64_t count)
 {
 	uint64_t parts = 0, at;
+	struct run run = { 0 };
 
-	for (uint64_t i = 0; i < count; i++)
-		parts += begins_part(view, index, i);
+	while (next_run(view, index, count, &run))
+		parts++;
 	if (!index->giving)
 		__atomic_store_n(&index->giving, view->pool->given + parts, __ATOMIC_RELEASE);
 	at = view->shape.rows / PART + index->giving - parts;
-	for (uint64_t i = 0; i < count; i++)
-		if (begins_part(view, index, i))
-			view->given[at++ & (view->numbers / PART - 1)] = number_of(view, index, i) / PART;
+	run = (struct run){ 0 };
+	while (next_run(view, index, count, &run))
+		view->given[at++ & (view->numbers / PART - 1)] = run.part;
 	__atomic_store_n(&view->pool->given, index->giving, __ATOMIC_RELEASE);
 	__atomic_store_n(&index->given, 1, __ATOMIC_RELEASE);
 }
 
+/* Slots lie in no order; the caches are asked for them some before. */
 static void empty_index(const struct view *view, struct index *index, uint64_t count)
 {
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++) {
+		if (i + AHEAD < count)
+			__builtin_prefetch(slot_of(view, index, i + AHEAD), 1);
 		*slot_of(view, index, i) = 0;
+	}
 	index->spilled = index->newest = 0;
 	index->next = index->end = 0;
 	__atomic_store_n(&index->count, 0, __ATOMIC_RELEASE);
