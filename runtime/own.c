@@ -23,9 +23,9 @@
 
 /* As in bpf-templates/own.h; user space's are the words that a packet does not touch. */
 struct pool {
-	uint64_t taken, given;
+	uint64_t used, given, taken;
 	struct amon_own_constant shape; /* the first clone's */
-	uint32_t unused[6];
+	uint32_t unused[4];
 };
 struct index {
 	uint64_t count, newest, spilled;
@@ -336,7 +336,7 @@ static void give_back(const struct view *view, struct index *index, uint64_t cou
 		parts++;
 	if (!index->giving)
 		__atomic_store_n(&index->giving, view->pool->given + parts, __ATOMIC_RELEASE);
-	at = view->shape.rows / PART + index->giving - parts;
+	at = index->giving - parts;
 	run = (struct run){ 0 };
 	while (next_run(view, index, count, &run))
 		view->given[at++ & (view->numbers / PART - 1)] = run.part;

@@ -337,7 +337,9 @@ struct own_shape {
 	__u32 indices;	     /* where those of this clone begin */
 };
 struct own_pool {
-	__u64 taken, given, unused[6]; /* times 32 rows, ever */
+	__u64 used; /* of the pool, ever; times 32 rows, as all here */
+	__u64 given, taken;
+	__u64 unused[5];
 };
 struct own_index {
 	__u64 count, newest, spilled;
@@ -374,20 +376,25 @@ static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 cou
 	return !difference;
 }
 
-/* The next 32 rows of the pool: while some were never used those, then what was given back. */
+/* The next 32 rows of the pool: what was given back, since caches may have it still, else some that were never used. */
 static __always_inline bool take_rows(struct own_index *index, struct own_pool *pool, __u32 size,
 				      const volatile struct own_shape *shape)
 {
-	__u32 parts = shape->rows / 32, *given = (void *)(pool + 1) + (__u64)shape->rows * size, i, part;
-	__u64 taken;
+	__u32 *list = (void *)(pool + 1) + (__u64)shape->rows * size, i, part;
+	__u64 *counter, taken;
 
 	for (i = 0; i < 4; i++) {
-		taken = pool->taken;
-		if (taken - pool->given >= parts)
-			return 0;
-		if (__sync_val_compare_and_swap(&pool->taken, taken, taken + 1) != taken)
+		counter = &pool->taken;
+		taken = *counter;
+		part = list[taken & shape->numbers / 32];
+		if (taken == pool->given) {
+			counter = &pool->used;
+			part = taken = *counter;
+			if (taken >= shape->rows / 32)
+				return 0;
+		}
+		if (__sync_val_compare_and_swap(counter, taken, taken + 1) != taken)
 			continue;
-		part = taken < parts ? taken : given[taken & shape->numbers / 32];
 		index->next = part * 32 ?: 1;
 		index->end = part * 32 + 32;
 		return 1;

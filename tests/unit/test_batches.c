@@ -29,8 +29,8 @@ enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
 #define NUMBERS 512
 
 static struct own_rows {
-	uint64_t taken, given;
-	uint32_t mask, limit, cpus, rows_there, numbers, indices, unused[6];
+	uint64_t used, given, taken;
+	uint32_t mask, limit, cpus, rows_there, numbers, indices, unused[4];
 	struct own_row {
 		struct sample_key key;
 		struct sample_flow flow;
@@ -501,15 +501,15 @@ static void test_reset_own_rows(void **state)
 	own.cpu[1].spilled = 1;
 	own.cpu[1].next = 65;
 	own.cpu[1].end = 96;
-	own.taken = 3;
+	own.used = 3;
 	assert_int_equal(reset(*state), 0);
 	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
 	assert_memory_equal(&own.rows[31], &zero, sizeof(zero));
 	assert_memory_equal(&own.rows[64], &zero, sizeof(zero));
-	/* rows 0 to 31 and 64 to 95, behind the three parts of the pool that were there to begin with */
+	/* rows 0 to 31 and 64 to 95 */
 	assert_int_equal(own.given, 2);
-	assert_int_equal(own.given_parts[3], 0);
-	assert_int_equal(own.given_parts[4], 2);
+	assert_int_equal(own.given_parts[0], 0);
+	assert_int_equal(own.given_parts[1], 2);
 }
 
 /* Killed when the rows were the pool's again: another has them by now. Nothing is given back twice. */
@@ -519,10 +519,10 @@ static void test_reset_own_rows_again(void **state)
 
 	own_row(1, 4, 64, 9, 3);
 	own.cpu[1].giving = own.given = 1;
-	own.given_parts[3] = 2;
+	own.given_parts[0] = 2;
 	assert_int_equal(reset(*state), 0);
 	assert_int_equal(own.given, 1);
-	assert_int_equal(own.given_parts[3], 2);
+	assert_int_equal(own.given_parts[0], 2);
 	assert_int_equal(own.rows[64].flow.packets, 3);
 	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
 }
@@ -537,10 +537,10 @@ static void test_reset_own_index_again(void **state)
 	own.cpu[1].slots[4] = 0;
 	own.cpu[1].giving = own.given = 1;
 	own.cpu[1].given = 1;
-	own.given_parts[3] = 2;
+	own.given_parts[0] = 2;
 	assert_int_equal(reset(*state), 0);
 	assert_int_equal(own.given, 1);
-	assert_int_equal(own.given_parts[3], 2);
+	assert_int_equal(own.given_parts[0], 2);
 	assert_memory_equal(&own.cpu[1], &empty, offsetof(struct own_cpu, list));
 }
 
