@@ -12,7 +12,7 @@ trap 'rm -f "$log"' EXIT
 
 # suite NAME COMMAND…: its output ends with "N passed, M failed[, K skipped]"
 suite() {
-	local name=$1 status last
+	local name=$1 status last begun=$SECONDS
 	shift
 	printf '%-28s ' "$name"
 	"$@" >"$log" 2>&1
@@ -21,7 +21,7 @@ suite() {
 	read -r p _ f _ s _ <<<"${last:-0 passed, 1 failed} 0"
 	if [ $status != 0 ] && [ "$f" = 0 ]; then f=1; fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	echo "${last:-no result}"
+	echo "${last:-no result} ($((SECONDS - begun)) s)"
 	if [ $status != 0 ] || [ "$f" != 0 ]; then tail -60 "$log"; fi
 }
 
