@@ -8,6 +8,7 @@
 `N passed, M failed`.
 """
 import argparse
+import concurrent.futures
 import fnmatch
 import os
 import re
@@ -23,13 +24,6 @@ from compare import ProductRefused, Refused, compare  # noqa: E402
 from generate import generate  # noqa: E402
 
 SHOWN = 6
-# True: a product that does not know memory fails. False: specs/memory and --memory wait until it accepts MEMORY_PROBE.
-MEMORY_LANDED = True
-MEMORY_PROBE = """probe p { window 1s; ingress {
-    private table a by net.src { state s : u32 = 0 next s + 1; }
-    metric n : u32 = 0 next n + 1;
-    metric m = sum(delta(frame.len)) where a and a.s > 0;
-} }"""
 HEAD = re.compile(r"\bingress(?:\s+(?:xdp(?:\s+(?:native|generic))?|tc))?(?=\s*[{,]|\s+as\b)")
 
 
@@ -50,29 +44,47 @@ def written(folder, pattern):
                 yield name[:-5], file.read()
 
 
-def knows_memory(amonc):
-    """Whether what needs memory is to be run."""
-    if MEMORY_LANDED:
-        return True
-    known = subprocess.run([amonc, "check", "-"], input=MEMORY_PROBE, capture_output=True, text=True, check=False).returncode == 0
-    if not known:
-        print("memory waits: the product does not accept it yet, and MEMORY_LANDED is False")
-    return known
-
-
 def specs(options):
     """(name, text) of each spec."""
     folder, seeds = os.path.join(HERE, "specs"), range(options.seed, options.seed + max(options.random, options.memory))
     yield from written(folder, options.spec)
     yield from ((f"random{seed}", generate(seed)) for seed in seeds[:options.random])
-    if knows_memory(options.amonc):
-        yield from written(os.path.join(folder, "memory"), options.spec)
-        yield from ((f"memory{seed}", generate(seed, memory=True)) for seed in seeds[:options.memory])
+    yield from written(os.path.join(folder, "memory"), options.spec)
+    yield from ((f"memory{seed}", generate(seed, memory=True)) for seed in seeds[:options.memory])
 
 
 def defines_of(text):
     """`# -D NAME=VALUE` in a spec's comments: run with that."""
     return re.findall(r"^# -D (\S+)", text, re.M)
+
+
+def over_captures(amonc, path, name, traces):
+    """Compares a spec over each capture: a list of differences for each; what is refused is said once, not for each."""
+    with open(path, encoding="utf-8") as file:
+        defines = defines_of(file.read())
+    results, refused = {}, None
+    for trace, trace_path in traces.items():
+        try:
+            results[trace] = refused or compare(amonc, path, trace_path, defines, read_capture(trace_path))
+        except Refused as error:
+            refused = results[trace] = [f"the interpreter does not know it: {error}"]
+        except ProductRefused as error:
+            if name.startswith(("random", "memory")) and "a key is no constant" in str(error):
+                break  # chance made a key that the product folds: no spec to compare
+            refused = results[trace] = [f"the product refuses it: {error}"]
+        except subprocess.TimeoutExpired:
+            results[trace] = ["the product did not end"]
+    return results
+
+
+def write_specs(options, folder):
+    """(name, hook, path) of each spec at each hook."""
+    for name, text in specs(options):
+        for hook, changed in variants(text).items():
+            path = os.path.join(folder, f"{name}.{hook}.amon")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(changed)
+            yield name, hook, path
 
 
 def main():
@@ -87,7 +99,7 @@ def main():
     ask.add_argument("--keep", metavar="DIR", help="leave specs and captures there")
     options = ask.parse_args()
     passed = failed = 0
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, concurrent.futures.ProcessPoolExecutor() as pool:
         folder = options.keep or temporary
         os.makedirs(folder, exist_ok=True)
         traces = {}
@@ -95,31 +107,14 @@ def main():
             traces[name] = os.path.join(folder, f"{name}.pcap")
             packets.write_capture(name, traces[name])
         traces |= {os.path.basename(path): path for path in options.extra}
-        records = {name: read_capture(path) for name, path in traces.items()}
-        for name, text in specs(options):
-            for hook, changed in variants(text).items():
-                path = os.path.join(folder, f"{name}.{hook}.amon")
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(changed)
-                refused = None  # said once, not for each capture
-                for trace, trace_path in traces.items():
-                    if refused:
-                        failed += 1
-                        continue
-                    try:
-                        differences = compare(options.amonc, path, trace_path, defines_of(text), records[trace])
-                    except Refused as error:
-                        refused = differences = [f"the interpreter does not know it: {error}"]
-                    except ProductRefused as error:
-                        if name.startswith(("random", "memory")) and "a key is no constant" in str(error):
-                            break  # chance made a key that the product folds: no spec to compare
-                        refused = differences = [f"the product refuses it: {error}"]
-                    except subprocess.TimeoutExpired:
-                        differences = ["the product did not end"]
-                    passed, failed = passed + (not differences), failed + bool(differences)
-                    if differences:
-                        print(f"FAIL {name} at {hook} over {trace}: {len(differences)} differences")
-                        print("".join(f"  {line}\n" for line in differences[:SHOWN]), end="", flush=True)
+        running = [(name, hook, pool.submit(over_captures, options.amonc, path, name, traces))
+                   for name, hook, path in write_specs(options, folder)]
+        for name, hook, result in running:
+            for trace, differences in result.result().items():
+                passed, failed = passed + (not differences), failed + bool(differences)
+                if differences:
+                    print(f"FAIL {name} at {hook} over {trace}: {len(differences)} differences")
+                    print("".join(f"  {line}\n" for line in differences[:SHOWN]), end="", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
