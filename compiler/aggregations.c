@@ -297,6 +297,35 @@ bool amon_bucket_edge(const struct amon_buckets *buckets, uint32_t index, uint64
 
 /* --- records: their fields lie where the layout says, aligned or not */
 
+const struct amon_layout amon_layout_nowhere = {
+	.value = UINT32_MAX,
+	.count = UINT32_MAX,
+	.squares = UINT32_MAX,
+	.time = UINT32_MAX,
+	.buckets = UINT32_MAX,
+	.has = UINT32_MAX,
+	.value_size = 8,
+	.version = UINT32_MAX,
+};
+
+uint64_t amon_number_at(const void *at, uint32_t size)
+{
+	uint64_t wide;
+	uint32_t word;
+	uint16_t half;
+
+	switch (size) {
+	case 1:
+		return *(const uint8_t *)at;
+	case 2:
+		return memcpy(&half, at, 2), half;
+	case 4:
+		return memcpy(&word, at, 4), word;
+	default:
+		return memcpy(&wide, at, 8), wide;
+	}
+}
+
 static uint64_t load(const void *record, uint32_t offset)
 {
 	uint64_t word;
@@ -310,9 +339,17 @@ static void store(void *record, uint32_t offset, uint64_t word)
 	memcpy((char *)record + offset, &word, sizeof(word));
 }
 
-static bool has(const struct amon_layout *layout, const void *record)
+bool amon_state_has(const struct amon_layout *layout, const void *record)
 {
-	return ((const uint8_t *)record)[layout->has] != 0;
+	return ((const uint8_t *)record)[layout->has] >> layout->has_bit & 1;
+}
+
+void amon_state_set_has(const struct amon_layout *layout, void *record, bool has)
+{
+	uint8_t *byte = (uint8_t *)record + layout->has;
+	uint8_t bit = (uint8_t)(1 << layout->has_bit);
+
+	*byte = has ? *byte | bit : *byte & ~bit;
 }
 
 static void copy_part(void *into, const void *from, uint32_t offset, uint32_t size)
@@ -326,7 +363,7 @@ static void copy_value(const struct amon_layout *layout, void *into, const void 
 	copy_part(into, from, layout->value, layout->value_size);
 	copy_part(into, from, layout->version, 1);
 	copy_part(into, from, layout->time, 8);
-	copy_part(into, from, layout->has, 1);
+	amon_state_set_has(layout, into, true);
 }
 
 static void add_word(uint32_t offset, void *into, const void *from, uint64_t sign)
@@ -359,10 +396,24 @@ static void add_parts(unsigned int parts, const struct amon_layout *layout, void
 			add_word(layout->buckets + 8 * i, into, from, sign);
 }
 
+/* A number as it is kept, or back again. */
+static uint64_t turned(const struct amon_layout *layout, uint64_t number, uint32_t size)
+{
+	return layout->kept == AMON_KEPT_COMPLEMENT ? ~number & UINT64_MAX >> (64 - 8 * size) : number;
+}
+
+uint64_t amon_state_value(const struct amon_layout *layout, const void *record)
+{
+	uint64_t number = amon_number_at((const char *)record + layout->value, layout->value_size);
+
+	return layout->time == UINT32_MAX ? turned(layout, number, layout->value_size) : number;
+}
+
 /* Where the value is the packet's time itself, it stands for the time that was left out. */
 static uint64_t time_of(const struct amon_layout *layout, const void *record)
 {
-	return load(record, layout->time == UINT32_MAX ? layout->value : layout->time);
+	return layout->time == UINT32_MAX ? amon_state_value(layout, record)
+	                                  : turned(layout, load(record, layout->time), 8);
 }
 
 /* True where the state of `from` takes the place of that of `into`; both saw packets. A tie stays. */
@@ -370,13 +421,13 @@ static bool replaces(enum amon_merge merge, const struct amon_layout *layout, co
 {
 	switch (merge) {
 	case AMON_MERGE_MIN:
-		return (int64_t)load(from, layout->value) < (int64_t)load(into, layout->value);
+		return (int64_t)amon_state_value(layout, from) < (int64_t)amon_state_value(layout, into);
 	case AMON_MERGE_MAX:
-		return (int64_t)load(from, layout->value) > (int64_t)load(into, layout->value);
+		return (int64_t)amon_state_value(layout, from) > (int64_t)amon_state_value(layout, into);
 	case AMON_MERGE_LEAST:
-		return load(from, layout->value) < load(into, layout->value);
+		return amon_state_value(layout, from) < amon_state_value(layout, into);
 	case AMON_MERGE_MOST:
-		return load(from, layout->value) > load(into, layout->value);
+		return amon_state_value(layout, from) > amon_state_value(layout, into);
 	case AMON_MERGE_EARLIER:
 		return time_of(layout, from) < time_of(layout, into);
 	case AMON_MERGE_LATER:
@@ -386,12 +437,20 @@ static bool replaces(enum amon_merge merge, const struct amon_layout *layout, co
 	}
 }
 
+/* Bits that both have as complements are bits that either has not. */
+static void merge_bits(bool any, const struct amon_layout *layout, void *into, const void *from)
+{
+	uint8_t *to = (uint8_t *)into + layout->value;
+	const uint8_t *more = (const uint8_t *)from + layout->value;
+
+	for (uint32_t i = 0; i < layout->value_size; i++)
+		to[i] = any ? to[i] | more[i] : to[i] & more[i];
+}
+
 static void merge_values(enum amon_merge merge, const struct amon_layout *layout, void *into, const void *from)
 {
-	if (merge == AMON_MERGE_OR)
-		store(into, layout->value, load(into, layout->value) | load(from, layout->value));
-	else if (merge == AMON_MERGE_AND)
-		store(into, layout->value, load(into, layout->value) & load(from, layout->value));
+	if (merge == AMON_MERGE_OR || merge == AMON_MERGE_AND)
+		merge_bits((merge == AMON_MERGE_OR) == (layout->kept == AMON_KEPT_PLAIN), layout, into, from);
 	else if (replaces(merge, layout, into, from))
 		copy_value(layout, into, from);
 }
@@ -401,9 +460,9 @@ void amon_merge_state(const struct amon_aggregation *aggregation, const struct a
 {
 	if (aggregation->merge == AMON_MERGE_ADD)
 		add_parts(aggregation->parts, layout, into, from, 1);
-	else if (!has(layout, from))
+	else if (!amon_state_has(layout, from))
 		return;
-	else if (!has(layout, into))
+	else if (!amon_state_has(layout, into))
 		copy_value(layout, into, from);
 	else
 		merge_values(aggregation->merge, layout, into, from);

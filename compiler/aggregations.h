@@ -13,12 +13,14 @@
  *
  * A record is a C struct of the data plane; all zeros is the state that saw no packet. For one metric it holds, in
  * this order, the parts that the row below asks for:
- *   value   8 bytes (16 and a version byte for addresses of 4, 6 and 16 bytes: see amon_address_size)
+ *   value   8 bytes of what adds; of all else as many as its values need: 1, 2, 4 or 8, those of an address, and a
+ *           version byte where that may be of either kind. See `kept`
  *   count   8 bytes, packets counted (weights of super-packets included)
  *   squares 16 bytes, the 128-bit sum of squares, low word first
- *   time    8 bytes, of `first` and `last`, nanoseconds
+ *   time    8 bytes, of `first` and `last`, nanoseconds. See `kept`
  *   buckets 8 bytes each
- *   has     1 byte, 1 once a packet was seen
+ *   has     1 bit, set once a packet was seen
+ * Parts of one width lie side by side, the widest first, and bits last, so that no bytes are lost between them.
  */
 enum amon_part {
 	AMON_PART_VALUE = 1 << 0,
@@ -29,13 +31,25 @@ enum amon_part {
 	AMON_PART_HAS = 1 << 5,
 };
 
+/**
+ * How a record keeps what decides between two values: the time of `first` and `last` that lies apart from the value,
+ * else the value. The complement of what is least, earliest, or in every value begins with zeros: the data plane need
+ * not ask whether there was a packet before.
+ */
+enum amon_kept { AMON_KEPT_PLAIN, AMON_KEPT_COMPLEMENT };
+
 /** Where the parts of one metric lie in its record, in bytes; UINT32_MAX for a part that is not there. */
 struct amon_layout {
 	uint32_t value, count, squares, time, buckets, has;
-	uint32_t value_size; /* 8, or an address's 4, 6, 16 */
+	uint32_t value_size; /* 1, 2, 4, 8: fewer than 8 have no sign; or an address's 4, 6, 16 */
 	uint32_t version;    /* of a NET value: the offset of its version byte */
 	uint32_t bucket_count;
+	uint32_t has_bit; /* 0 to 7, in the byte at `has` */
+	enum amon_kept kept;
 };
+
+/** Of what has no part. */
+extern const struct amon_layout amon_layout_nowhere;
 
 enum amon_buckets_kind {
 	AMON_BUCKETS_NONE,
@@ -115,6 +129,15 @@ const struct amon_aggregation *amon_aggregation_exported(const char *name);
 
 /** Bytes of an address in a record or key: 4, 16, 16 (NET), 6; 8 for all else. */
 uint32_t amon_value_size(enum amon_base base);
+
+/** A number of 1, 2, 4 or 8 bytes in this machine's byte order, without a sign. */
+uint64_t amon_number_at(const void *at, uint32_t size);
+
+/** Whether the metric at `layout` of a record saw a packet; `has` must have a place. */
+bool amon_state_has(const struct amon_layout *layout, const void *record);
+void amon_state_set_has(const struct amon_layout *layout, void *record, bool has);
+/** Its value, a number, whichever way it is kept. */
+uint64_t amon_state_value(const struct amon_layout *layout, const void *record);
 
 /** Merges the metric at `layout` of record `from` (of a higher CPU or later window) into `into`. */
 void amon_merge_state(const struct amon_aggregation *aggregation, const struct amon_layout *layout, void *into,

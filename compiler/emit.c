@@ -5,10 +5,10 @@
 #include <string.h>
 
 const char *const emit_use_names[USE_COUNT] = {
-	"lowest",        "highest",      "is_first",     "is_last",         "divide",      "modulo",
-	"add_square",    "mac_number",   "same_address", "address_at_most", "bucket_log2", "bucket_loglinear",
-	"bucket_linear", "bucket_edges", "above",        "bit_length",      "at_most",     "quotient",
-	"remainder",     "life_number",  "end_flow",     "is_sweeping",
+	"lowest",      "highest",          "lowest_signed", "highest_signed", "is_first",     "is_last",
+	"divide",      "modulo",           "add_square",    "mac_number",     "same_address", "address_at_most",
+	"bucket_log2", "bucket_loglinear", "bucket_linear", "bucket_edges",   "above",        "bit_length",
+	"at_most",     "quotient",         "remainder",     "life_number",    "end_flow",     "is_sweeping",
 };
 
 static const struct {

@@ -11,6 +11,8 @@
 enum use {
 	USE_LOWEST,
 	USE_HIGHEST,
+	USE_LOWEST_SIGNED,
+	USE_HIGHEST_SIGNED,
 	USE_IS_FIRST,
 	USE_IS_LAST,
 	USE_DIVIDE,
@@ -80,9 +82,21 @@ uint32_t emit_count_causes(const struct amon_plan *plan);
 
 /* emit_metric.c: what one packet changes of a record */
 
-/** Metrics that all have the same `where`, which is asked once. */
+/* Metrics that saw each packet which comes here. */
+struct seen {
+	const struct amon_plan_metric **metrics; /* room for all */
+	uint32_t count;
+};
+
+/** Metrics that all have the same `where`, which is asked once. Those that each packet gives a value are added to
+ * `seen`, the others note for themselves that they saw one. */
 void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *const *metrics,
-                  uint32_t count);
+                  uint32_t count, struct seen *seen);
+/** Sets their bits, all at once, and takes them out. */
+void emit_seen(struct amon_writer *w, const struct scope *s, struct seen *seen);
+/** Whether a metric saw a packet; `record` is what stands before a member of its record ("row->"). */
+struct amon_c emit_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric);
+void emit_set_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric);
 /** An assignment, or a copy of an address of so many bytes. */
 void emit_copy(struct amon_writer *w, const char *to, uint32_t size, struct amon_c text);
 
@@ -99,13 +113,14 @@ void emit_memory_look(struct amon_writer *w, const struct amon_plan_section *sec
 void emit_memory_asked(struct amon_writer *w, const struct amon_plan_table *table);
 /** Before the key: what is found where there is no row. */
 void emit_memory_none(struct amon_writer *w, const struct amon_plan_table *table);
-/** The parts of memory as members of a struct. */
-void emit_record_members(FILE *out, const struct amon_plan_record *record);
 
 /* emit_section.c: the functions of a section and its tables */
 void emit_section(struct emitter *e, const struct amon_plan_section *section);
 /* emit_maps.c: keys, records and maps */
 void emit_section_maps(struct emitter *e, const struct amon_plan_section *section);
+/** Before the struct of a record: the names of the bits in it. In it: the parts of its metrics. */
+void emit_record_bits(FILE *out, const struct amon_plan_record *record);
+void emit_record_members(FILE *out, const struct amon_plan_record *record);
 /* emit_parser.c: templates, with what the plan keeps of a packet */
 void emit_template(struct emitter *e, const char *name);
 void emit_parser(struct emitter *e);

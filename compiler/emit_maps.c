@@ -3,39 +3,71 @@
 
 static const char *value_type(const struct amon_plan_metric *metric)
 {
-	const struct amon_aggregation *aggregation = metric->column->aggregation;
 	enum amon_base base = metric->column->argument ? metric->column->argument->type.base : AMON_BASE_INT;
 
 	if (metric->layout.value_size != 8)
 		return amon_plan_c_type(base, metric->layout.value_size);
-	/* what is compared has a sign; what is added wraps */
-	if (aggregation->merge == AMON_MERGE_MIN || aggregation->merge == AMON_MERGE_MAX)
-		return "__s64";
-	return "__u64";
+	/* what is added wraps */
+	return metric->is_signed ? "__s64" : "__u64";
 }
 
-void emit_record_members(FILE *out, const struct amon_plan_record *record)
+static void write_wide_parts(FILE *out, const struct amon_plan_metric *metric)
 {
+	if (metric->count)
+		emit_member(out, "__u64", metric->count);
+	if (metric->squares)
+		emit_member(out, "__u64[2]", metric->squares);
+	if (metric->time)
+		emit_member(out, "__u64", metric->time);
+	if (metric->buckets)
+		fprintf(out, "\t__u64 %s[%u];\n", metric->buckets, metric->layout.bucket_count);
+}
+
+void emit_record_bits(FILE *out, const struct amon_plan_record *record)
+{
+	const char *before = "enum { ";
+
 	for (uint32_t i = 0; i < record->metric_count; i++) {
 		const struct amon_plan_metric *metric = &record->metrics[i];
 
-		if (metric->layout.value != UINT32_MAX)
-			emit_member(out, value_type(metric), metric->member);
-		if (metric->count)
-			emit_member(out, "__u64", metric->count);
-		if (metric->squares)
-			emit_member(out, "__u64[2]", metric->squares);
-		if (metric->time)
-			emit_member(out, "__u64", metric->time);
-		if (metric->buckets)
-			fprintf(out, "\t__u64 %s[%u];\n", metric->buckets, metric->layout.bucket_count);
+		if (!metric->has)
+			continue;
+		fprintf(out, "%s%s = 1%s << %u", before, metric->has, metric->has_bit < 31 ? "" : "ULL",
+		        metric->has_bit);
+		before = ", ";
 	}
-	for (uint32_t i = 0; i < record->metric_count; i++) {
-		if (record->metrics[i].has)
-			emit_member(out, "__u8", record->metrics[i].has);
+	fprintf(out, "%s", record->has ? " };\n" : "");
+}
+
+static void write_has(FILE *out, const struct amon_plan_record *record)
+{
+	static const char *const types[] = { [1] = "__u8", [2] = "__u16", [4] = "__u32", [8] = "__u64" };
+
+	fprintf(out, "\t%s %s", types[record->has_size], record->has);
+	if (record->has_words > 1)
+		fprintf(out, "[%u]", record->has_words);
+	fprintf(out, "; /* which metrics saw a packet */\n");
+}
+
+/* As plan_members() places them. */
+void emit_record_members(FILE *out, const struct amon_plan_record *record)
+{
+	for (uint32_t alignment = 8; alignment; alignment /= 2) {
+		for (uint32_t i = 0; i < record->metric_count; i++) {
+			const struct amon_plan_metric *metric = &record->metrics[i];
+
+			if (metric->layout.value != UINT32_MAX &&
+			    amon_plan_alignment(metric->layout.value_size) == alignment)
+				emit_member(out, value_type(metric), metric->member);
+			if (alignment == 8)
+				write_wide_parts(out, metric);
+		}
+		if (record->has_size == alignment)
+			write_has(out, record);
+	}
+	for (uint32_t i = 0; i < record->metric_count; i++)
 		if (record->metrics[i].version)
 			emit_member(out, "__u8", record->metrics[i].version);
-	}
 }
 
 static void write_key_struct(struct emitter *e, const struct amon_plan_table *table)
@@ -102,13 +134,14 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	}
 	if (table->table->is_private)
 		return;
+	emit_record_bits(e->out, &table->record);
 	fprintf(e->out, "struct %s {\n", table->record.tag);
 	if (table->expire)
 		fprintf(e->out, "\tstruct flow flow;\n");
 	emit_record_members(e->out, &table->record);
 	if (!table->record.metric_count && !table->expire)
 		fprintf(e->out, "\t__u64 unused;\n");
-	fprintf(e->out, "};\n\n");
+	fprintf(e->out, "} __attribute__((aligned(8)));\n\n");
 	write_own_rows(e, table);
 	if (table->expire)
 		write_lives(e, table);
@@ -124,6 +157,7 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 
 static void write_part(struct emitter *e, const struct amon_plan_section *section, const struct amon_plan_part *part)
 {
+	emit_record_bits(e->out, &part->record);
 	fprintf(e->out, "struct %s {\n", part->record.tag);
 	if (part == section->parts)
 		fprintf(e->out, "\tstruct counter %s, %s;\n", section->seen_member, section->selected_member);

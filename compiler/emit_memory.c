@@ -15,16 +15,18 @@ static void write_state_struct(FILE *out, const struct amon_plan_memory *memory)
 {
 	if (!memory->state.size)
 		return;
+	emit_record_bits(out, &memory->state);
 	fprintf(out, "struct %s {\n", memory->state_tag);
 	if (memory->seen)
 		fprintf(out, "\t__u64 seen; /* %s */\n",
 		        memory->ends ? "the window of the last packet" : "1 once there was a packet");
 	emit_record_members(out, &memory->state);
-	fprintf(out, "};\n\n");
+	fprintf(out, "} __attribute__((aligned(8)));\n\n");
 }
 
 static void write_folds_struct(FILE *out, const struct amon_plan_folds *folds)
 {
+	emit_record_bits(out, &folds->record);
 	fprintf(out, "struct %s {\n\t__u64 window; /* %s */\n\t__u64 order; /* of packets */\n", folds->tag,
 	        folds->anew ? "in which they began" : "1 once they have begun");
 	emit_record_members(out, &folds->record);
@@ -169,7 +171,7 @@ static struct amon_c there_asked(struct amon_writer *w, const struct amon_value 
 	struct amon_c has = { NULL, 100 };
 
 	if (found.item->has)
-		has.text = amon_arena_printf(w->arena, "b->%s.%s", found.of, found.item->has);
+		has = emit_has(w, amon_arena_printf(w->arena, "b->%s.", found.of), found.item);
 	return fold || !has.text ? amon_c_and(w, row, has) : has;
 }
 
@@ -181,8 +183,15 @@ static struct amon_c there(struct amon_writer *w, const struct amon_value *value
 	if (value->asked)
 		return there_asked(w, value, found);
 	if (found.item->has)
-		when.text = amon_arena_printf(w->arena, "b->%s.%s", found.of, found.item->has);
+		when = emit_has(w, amon_arena_printf(w->arena, "b->%s.", found.of), found.item);
 	return when;
+}
+
+/* C computes with four bytes at least. */
+static const char *complement(struct amon_writer *w, const char *text, uint32_t size)
+{
+	return size < 4 ? amon_arena_printf(w->arena, "(__u%u)~%s", 8 * size, text)
+	                : amon_arena_printf(w->arena, "~%s", text);
 }
 
 struct amon_c_value amon_c_memory(struct amon_writer *w, const struct amon_value *value)
@@ -191,6 +200,8 @@ struct amon_c_value amon_c_memory(struct amon_writer *w, const struct amon_value
 	const char *member = found.item->member ? found.item->member : found.item->count;
 	const char *text = amon_arena_printf(w->arena, "b->%s.%s", found.of, member);
 
+	if (found.item->layout.kept == AMON_KEPT_COMPLEMENT && !found.item->time)
+		text = complement(w, text, found.item->layout.value_size);
 	if (value->type.base == AMON_BASE_INT || value->type.base == AMON_BASE_TIME)
 		text = amon_arena_printf(w->arena, "(__s64)%s", text);
 	else if (value->type.base == AMON_BASE_BOOL)
@@ -242,7 +253,7 @@ static void write_fold_value(struct amon_writer *w, const char *record, const st
 	else
 		amon_write(w, "%s%s = %s;\n", record, fold->member, value.text);
 	if (fold->has)
-		amon_write(w, "%s%s = 1;\n", record, fold->has);
+		emit_set_has(w, record, fold);
 }
 
 static void write_beginnings(struct amon_writer *w, const struct amon_plan_record *record, const char *of)
@@ -283,6 +294,16 @@ static void write_fold(struct amon_writer *w, const struct scope *s, const struc
 	emit_close_lines(w, &inner, when, &lines);
 }
 
+/* There is a value now, or none any more. */
+static void write_has_if(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric,
+                         struct amon_c when)
+{
+	const char *word = amon_arena_printf(w->arena, "%s%s", record, metric->has_word);
+
+	amon_write(w, "%s = %s ? %s | %s : %s & ~%s;\n", word, amon_c_tight(w, when), word, metric->has, word,
+	           metric->has);
+}
+
 /* --- previous packets */
 
 static void write_previous(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *item)
@@ -304,9 +325,9 @@ static void write_previous(struct amon_writer *w, const struct scope *s, const s
 	if (item->version)
 		amon_write(&inner, "state->%s = %s;\n", item->version, amon_c_version(w, item->column->argument));
 	if (value.when.text)
-		amon_write(&inner, "state->%s = %s ? 1 : 0;\n", item->has, amon_c_tight(w, value.when));
+		write_has_if(&inner, "state->", item, value.when);
 	else
-		amon_write(&inner, "state->%s = 1;\n", item->has);
+		emit_set_has(&inner, "state->", item);
 	emit_close_lines(w, &inner, when, &lines);
 }
 
@@ -317,7 +338,7 @@ static void write_word(struct amon_writer *w, const struct amon_plan_memory *mem
 	const struct amon_plan_metric *item = memory->state.metrics;
 
 	amon_write(w, "b->%s.%s = %s >> 1;\n", memory->before, item->member, word);
-	amon_write(w, "b->%s.%s = %s & 1;\n", memory->before, item->has, word);
+	amon_write(w, "b->%s.%s = %s & 1;\n", memory->before, item->has_word, word);
 }
 
 static void write_exchange(struct amon_writer *w, const struct scope *s, const struct amon_plan_memory *memory)
@@ -395,6 +416,8 @@ static void write_begin_state(struct amon_writer *w, const struct amon_plan_memo
 static void write_state_items(struct amon_writer *w, const struct scope *s, const struct amon_plan_memory *memory)
 {
 	const struct scope of_state = { s->e, s->section, "state" };
+	struct seen seen = { amon_new_array(w->arena, const struct amon_plan_metric *, memory->state.metric_count + 1),
+		             0 };
 
 	for (uint32_t i = 0; i < memory->state.metric_count; i++) {
 		const struct amon_plan_metric *item = &memory->state.metrics[i];
@@ -404,22 +427,25 @@ static void write_state_items(struct amon_writer *w, const struct scope *s, cons
 		else if (item->column->aggregation == &amon_aggregation_fold)
 			write_fold(w, s, item, "state->");
 		else
-			emit_metrics(w, &of_state, &item, 1);
+			emit_metrics(w, &of_state, &item, 1, &seen);
 	}
+	emit_seen(w, &of_state, &seen);
 	if (memory->seen)
 		amon_write(w, "state->seen = %s;\n", memory->ends ? "b->window" : "1");
 }
 
 /* The value behind the packet goes to this CPU's record, with the order in which it became that. */
 static void write_exported(struct amon_writer *w, const struct amon_plan_folds *folds,
-                           const struct amon_plan_metric *fold, const struct amon_plan_metric *to, const char *record)
+                           const struct amon_plan_metric *fold, const struct amon_plan_metric *to, const char *pointer)
 {
-	amon_write(w, "%s->%s = %s->%s;\n", record, to->member, folds->member, fold->member);
-	amon_write(w, "%s->%s = %s->order;\n", record, to->time, folds->member);
+	const char *record = amon_arena_printf(w->arena, "%s->", pointer);
+
+	amon_write(w, "%s%s = %s->%s;\n", record, to->member, folds->member, fold->member);
+	amon_write(w, "%s%s = %s->order;\n", record, to->time, folds->member);
 	if (fold->has)
-		amon_write(w, "%s->%s = %s->%s;\n", record, to->has, folds->member, fold->has);
+		write_has_if(w, record, to, emit_has(w, amon_arena_printf(w->arena, "%s->", folds->member), fold));
 	else
-		amon_write(w, "%s->%s = 1;\n", record, to->has);
+		emit_set_has(w, record, to);
 }
 
 static void write_export(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emit_internal.h"
 
+#include <string.h>
+
 /* More edges than this are searched in a table. */
 #define EDGES_INLINE 16
 
@@ -98,12 +100,11 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	const char *test = metric->column->aggregation->merge == AMON_MERGE_EARLIER ? "is_first" : "is_last";
 
 	if (!metric->time) {
-		amon_write(w, "%s(&%s->%s, &%s->%s, p->%s);\n", test, s->record, metric->member, s->record, metric->has,
-		           w->time);
+		amon_write(w, "%s(&%s->%s, p->%s);\n", test, s->record, metric->member, w->time);
 		return;
 	}
-	amon_write(w, "if (%s(&%s->%s, &%s->%s, p->%s))%s\n", test, s->record, metric->time, s->record, metric->has,
-	           w->time, metric->version ? " {" : "");
+	amon_write(w, "if (%s(&%s->%s, p->%s))%s\n", test, s->record, metric->time, w->time,
+	           metric->version ? " {" : "");
 	w->indent++;
 	emit_copy(w, amon_arena_printf(w->arena, "%s->%s", s->record, metric->member), metric->layout.value_size,
 	          value);
@@ -113,6 +114,31 @@ static void write_by_time(struct amon_writer *w, const struct scope *s, const st
 	w->indent--;
 	if (metric->version)
 		amon_write(w, "}\n");
+}
+
+/* min(), max() */
+static void write_extreme(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                          struct amon_c value)
+{
+	const char *which = metric->column->aggregation->merge == AMON_MERGE_MIN ? "lowest" : "highest";
+
+	if (metric->is_signed)
+		amon_write(w, "%s_signed(%s->%s, %s->%s & %s, %s);\n", which, s->record, metric->member, s->record,
+		           metric->has_word, metric->has, value.text);
+	else
+		amon_write(w, "%s(%s->%s, %s);\n", which, s->record, metric->member, value.text);
+}
+
+/* bit_or(), bit_and(): bits that every x has are those that no complement has. */
+static void write_bits(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                       struct amon_c value)
+{
+	const char *complement = metric->layout.value_size == 8 ? "~(__u64)" : "~";
+
+	if (metric->layout.kept == AMON_KEPT_COMPLEMENT)
+		amon_write(w, "%s->%s |= %s%s;\n", s->record, metric->member, complement, amon_c_tight(w, value));
+	else
+		amon_write(w, "%s->%s |= %s;\n", s->record, metric->member, value.text);
 }
 
 static void write_update(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
@@ -126,16 +152,9 @@ static void write_update(struct amon_writer *w, const struct scope *s, const str
 	} else if (aggregation->parts & AMON_PART_TIME) {
 		write_by_time(w, s, metric, value);
 	} else if (aggregation->merge == AMON_MERGE_MIN || aggregation->merge == AMON_MERGE_MAX) {
-		amon_write(w, "%s(&%s->%s, &%s->%s, %s);\n",
-		           aggregation->merge == AMON_MERGE_MIN ? "lowest" : "highest", r, member, r, metric->has,
-		           value.text);
-	} else if (aggregation->merge == AMON_MERGE_OR) {
-		amon_write(w, "%s->%s |= %s;\n", r, member, value.text);
-		amon_write(w, "%s->%s = 1;\n", r, metric->has);
-	} else if (aggregation->merge == AMON_MERGE_AND) {
-		amon_write(w, "%s->%s = %s->%s ? %s->%s & %s : (__u64)%s;\n", r, member, r, metric->has, r, member,
-		           amon_c_tight(w, value), amon_c_tight(w, value));
-		amon_write(w, "%s->%s = 1;\n", r, metric->has);
+		write_extreme(w, s, metric, value);
+	} else if (aggregation->merge == AMON_MERGE_OR || aggregation->merge == AMON_MERGE_AND) {
+		write_bits(w, s, metric, value);
 	} else if (aggregation->parts & AMON_PART_SQUARES) {
 		const char *x = amon_c_once(
 		        w, (struct amon_c){ amon_arena_printf(w->arena, "(__s64)%s", amon_c_tight(w, value)), 0 });
@@ -152,9 +171,59 @@ static void write_update(struct amon_writer *w, const struct scope *s, const str
 	}
 }
 
+struct amon_c emit_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric)
+{
+	return (struct amon_c){ amon_arena_printf(w->arena, "(%s%s & %s)", record, metric->has_word, metric->has),
+		                100 };
+}
+
+void emit_set_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric)
+{
+	amon_write(w, "%s%s |= %s;\n", record, metric->has_word, metric->has);
+}
+
+/* The bits of those that have them in the same member as the first; they are taken out. */
+static const char *take_bits(struct amon_arena *arena, struct seen *seen)
+{
+	const char *word = seen->metrics[0]->has_word, *bits = NULL;
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < seen->count; i++) {
+		const struct amon_plan_metric *metric = seen->metrics[i];
+
+		if (strcmp(metric->has_word, word) != 0)
+			seen->metrics[left++] = metric;
+		else
+			bits = bits ? amon_arena_printf(arena, "%s | %s", bits, metric->has) : metric->has;
+	}
+	seen->count = left;
+	return bits;
+}
+
+void emit_seen(struct amon_writer *w, const struct scope *s, struct seen *seen)
+{
+	while (seen->count) {
+		const char *word = seen->metrics[0]->has_word;
+
+		amon_write(w, "%s->%s |= %s;\n", s->record, word, take_bits(w->arena, seen));
+	}
+}
+
+/* Here, or where all are noted. */
+static void write_has(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
+                      struct amon_c when, struct seen *seen)
+{
+	if (!metric->has)
+		return;
+	if (when.text)
+		emit_set_has(w, amon_arena_printf(w->arena, "%s->", s->record), metric);
+	else
+		seen->metrics[seen->count++] = metric;
+}
+
 /* What a metric makes of a packet that its `where` lets through, where its argument has a value. */
 static void write_metric(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *metric,
-                         struct amon_c when)
+                         struct amon_c when, struct seen *seen)
 {
 	const struct amon_column *column = metric->column;
 	struct amon_c_value value = { { NULL, 100 }, { NULL, 100 } };
@@ -172,18 +241,21 @@ static void write_metric(struct amon_writer *w, const struct scope *s, const str
 		/* the presence of what needs variables is asked behind them */
 		innermost = emit_open_lines(&inner, &update);
 		write_update(&innermost, s, metric, value.value);
+		write_has(&innermost, s, metric, value.when, seen);
 		emit_close_lines(&inner, &innermost, value.when, &update);
 	} else {
 		when = amon_c_and(w, when, value.when);
 		write_update(&inner, s, metric, value.value);
+		write_has(&inner, s, metric, when, seen);
 	}
 	emit_close_lines(w, &inner, when, &body);
 }
 
 void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amon_plan_metric *const *metrics,
-                  uint32_t count)
+                  uint32_t count, struct seen *seen)
 {
 	const struct amon_column *first = metrics[0]->column;
+	struct seen within = { amon_new_array(w->arena, const struct amon_plan_metric *, count), 0 };
 	struct amon_c when = { NULL, 100 };
 	struct amon_writer inner;
 	struct lines body;
@@ -192,7 +264,7 @@ void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amo
 	if (first->where)
 		when = amon_c_condition(w, first->where);
 	if (count == 1) {
-		write_metric(w, s, metrics[0], when);
+		write_metric(w, s, metrics[0], when, seen);
 		return;
 	}
 	inner = emit_open_lines(w, &body);
@@ -200,7 +272,8 @@ void emit_metrics(struct amon_writer *w, const struct scope *s, const struct amo
 	for (uint32_t i = 0; i < count; i++) {
 		if (i)
 			emit_comment(w->arena, inner.out, inner.indent, "", metrics[i]->column->span);
-		write_metric(&inner, s, metrics[i], (struct amon_c){ NULL, 100 });
+		write_metric(&inner, s, metrics[i], (struct amon_c){ NULL, 100 }, &within);
 	}
+	emit_seen(&inner, s, &within);
 	emit_close_lines(w, &inner, when, &body);
 }

@@ -86,7 +86,7 @@ static uint32_t count_kind(const struct amon_plan_record *record, bool once, boo
 
 /* Those of [from, to) that have the `where` of the first: a condition that stands again is not asked again. */
 static void write_alike(struct amon_writer *w, const struct scope *s, const struct amon_plan_record *record,
-                        uint32_t from, uint32_t to, bool once, bool *written)
+                        uint32_t from, uint32_t to, bool once, bool *written, struct seen *seen)
 {
 	const struct amon_plan_metric *alike[METRICS_A_FUNCTION];
 	const struct amon_value *where = record->metrics[from].column->where;
@@ -98,7 +98,7 @@ static void write_alike(struct amon_writer *w, const struct scope *s, const stru
 			alike[count++] = &record->metrics[i];
 			written[i] = true;
 		}
-	emit_metrics(w, s, alike, count);
+	emit_metrics(w, s, alike, count, seen);
 }
 
 /* Metrics from `from` on, until `most` are written; where the section runs at TC, those that see a super-packet once or
@@ -107,13 +107,15 @@ static uint32_t write_metrics(struct amon_writer *w, const struct scope *s, cons
                               uint32_t from, uint32_t most, bool once)
 {
 	bool *written = amon_new_array(w->arena, bool, record->metric_count + 1);
+	struct seen seen = { amon_new_array(w->arena, const struct amon_plan_metric *, record->metric_count + 1), 0 };
 	uint32_t to = from;
 
 	for (; to < record->metric_count && most; to++)
 		most -= is_written(&record->metrics[to], once, s->section->weighted);
 	for (uint32_t i = from; i < to; i++)
 		if (!written[i] && is_written(&record->metrics[i], once, s->section->weighted))
-			write_alike(w, s, record, i, to, once, written);
+			write_alike(w, s, record, i, to, once, written, &seen);
+	emit_seen(w, s, &seen);
 	return to;
 }
 

@@ -11,7 +11,7 @@
  */
 
 #define AMON_EXPORTS_SECTION ".amon.exports"
-#define AMON_EXPORTS_VERSION 1
+#define AMON_EXPORTS_VERSION 2
 
 /** Packets and bytes, 8 bytes each, at an offset of the section's record. */
 struct amon_export_counter {

@@ -163,6 +163,11 @@ static const struct amon_schema buckets_rows[] = {
 	END,
 };
 
+static const char *const kept_words[] = {
+	[AMON_KEPT_PLAIN] = NULL,
+	[AMON_KEPT_COMPLEMENT] = "complement",
+};
+
 static const struct amon_schema layout_rows[] = {
 	PLACE(struct amon_layout, value, "value"),
 	PLACE(struct amon_layout, count, "count"),
@@ -173,6 +178,8 @@ static const struct amon_schema layout_rows[] = {
 	U32(struct amon_layout, value_size, "value_size"),
 	PLACE(struct amon_layout, version, "version"),
 	U32(struct amon_layout, bucket_count, "bucket_count"),
+	INTEGER(struct amon_layout, has_bit, "has_bit", 0, 7),
+	WORD(struct amon_layout, kept, "kept", kept_words),
 	END,
 };
 

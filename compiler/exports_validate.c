@@ -94,14 +94,22 @@ static bool address_value_fits(const struct amon_export_column *column, uint32_t
 	return column->type.base != AMON_BASE_NET || fits(layout->version, 1, size);
 }
 
-/* Numbers in a key take no more bytes than they need. */
-static bool key_fits(const struct amon_export_column *column, uint32_t size)
+/* Numbers take no more bytes than they need. */
+static bool number_fits(const struct amon_export_column *column, uint32_t size)
 {
 	uint32_t width = column->layout.value_size;
 
 	if (column->type.base != AMON_BASE_INT && column->type.base != AMON_BASE_BOOL)
 		return address_value_fits(column, size);
 	return (width == 1 || width == 2 || width == 4 || width == 8) && fits(column->layout.value, width, size);
+}
+
+/* What adds has 8 bytes, and addresses have their own. */
+static bool value_fits(const struct amon_export_column *column, uint32_t size)
+{
+	if (column->aggregation->merge != AMON_MERGE_ADD)
+		return number_fits(column, size);
+	return address_value_fits(column, size);
 }
 
 /* Of `first` and `last`, whose merge copies each part that has an offset. */
@@ -127,7 +135,7 @@ static bool parts_fit(const struct amon_export_column *column, uint32_t size)
 	const struct amon_layout *layout = &column->layout;
 	unsigned int parts = column->aggregation->parts;
 
-	if (parts & AMON_PART_VALUE && !address_value_fits(column, size))
+	if (parts & AMON_PART_VALUE && !value_fits(column, size))
 		return false;
 	if (parts & AMON_PART_COUNT && !fits(layout->count, 8, size))
 		return false;
@@ -176,7 +184,7 @@ static bool column_is_sound(struct validation *validation, const struct amon_exp
 	if (column->kind == AMON_COLUMN_END)
 		return fits(column->layout.value, 8, record_size) ||
 		       refuse(validation, column->name, "lies outside its record");
-	return (key_fits(column, key_size) &&
+	return (number_fits(column, key_size) &&
 	        (column->layout.has == UINT32_MAX || fits(column->layout.has, 1, key_size))) ||
 	       refuse(validation, column->name, "lies outside its key");
 }

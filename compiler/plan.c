@@ -480,11 +480,23 @@ uint32_t plan_place(uint32_t *offset, uint32_t size, uint32_t alignment)
 	return at;
 }
 
-static uint32_t value_alignment(enum amon_base base)
+/* Of a number as few as hold all that it can be; with a sign it has 8. */
+static uint32_t fewest_bytes(struct amon_type type)
 {
-	return base == AMON_BASE_MAC                                                       ? 1
-	       : base == AMON_BASE_IPV4 || base == AMON_BASE_IPV6 || base == AMON_BASE_NET ? 4
-	                                                                                   : 8;
+	switch (type.base) {
+	case AMON_BASE_BOOL:
+		return 1;
+	case AMON_BASE_INT:
+		return !type.bits || type.bits > 32 ? 8 : type.bits > 16 ? 4 : type.bits > 8 ? 2 : 1;
+	default:
+		return amon_value_size(type.base);
+	}
+}
+
+/* Addresses are arrays of bytes or words. */
+uint32_t amon_plan_alignment(uint32_t size)
+{
+	return size == 6 ? 1 : size == 16 ? 4 : size;
 }
 
 static bool is_own_time(const struct amon_column *metric)
@@ -500,66 +512,157 @@ static enum amon_base argument_base(const struct amon_column *metric)
 	return metric->argument ? metric->argument->type.base : AMON_BASE_INT;
 }
 
-/* The parts of 8 bytes and addresses. */
-static void place_wide(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
+static uint32_t metric_value_size(const struct amon_column *metric)
+{
+	/* what adds grows; a fold has 64 bits, cut by its own rule */
+	if (metric->aggregation->merge == AMON_MERGE_ADD || metric->aggregation == &amon_aggregation_fold)
+		return amon_value_size(argument_base(metric));
+	return fewest_bytes(metric->argument->type);
+}
+
+/* What is least or greatest of numbers that may be negative. */
+static bool compares_signed(const struct amon_column *metric)
+{
+	enum amon_merge merge = metric->aggregation->merge;
+
+	return (merge == AMON_MERGE_MIN || merge == AMON_MERGE_MAX) && metric->argument->type.base == AMON_BASE_INT &&
+	       !metric->argument->type.bits;
+}
+
+/* A complement is compared without a sign. */
+static enum amon_kept kept_as(const struct amon_plan_metric *metric)
+{
+	enum amon_merge merge = metric->column->aggregation->merge;
+	bool is_complement = merge == AMON_MERGE_EARLIER || merge == AMON_MERGE_AND ||
+	                     (merge == AMON_MERGE_MIN && !metric->is_signed);
+
+	return is_complement ? AMON_KEPT_COMPLEMENT : AMON_KEPT_PLAIN;
+}
+
+static void name_parts(struct amon_plan_metric *metric, struct names *names)
 {
 	const struct amon_column *column = metric->column;
 	unsigned int parts = metric->parts;
 	const char *time = column->aggregation == &amon_aggregation_fold ? "_order" : "_time";
-	struct amon_layout *layout = &metric->layout;
-	enum amon_base base = argument_base(column);
 
-	*layout = (struct amon_layout){ UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-		                        UINT32_MAX, 8,          UINT32_MAX, 0 };
 	metric->member = plan_unique(names, column->name);
-	if (parts & AMON_PART_VALUE) {
-		layout->value_size = amon_value_size(base);
-		layout->value = plan_place(offset, layout->value_size, value_alignment(base));
-	}
-	if (parts & AMON_PART_COUNT) {
+	if (parts & AMON_PART_COUNT)
 		metric->count =
 		        parts & AMON_PART_VALUE ? plan_prefixed(names, metric->member, "_count") : metric->member;
-		layout->count = plan_place(offset, 8, 8);
-	}
-	if (parts & AMON_PART_SQUARES) {
+	if (parts & AMON_PART_SQUARES)
 		metric->squares = plan_prefixed(names, metric->member, "_squares");
-		layout->squares = plan_place(offset, 16, 8);
-	}
-	if ((parts & AMON_PART_TIME) && !is_own_time(column)) {
+	if ((parts & AMON_PART_TIME) && !is_own_time(column))
 		metric->time = plan_prefixed(names, metric->member, time);
-		layout->time = plan_place(offset, 8, 8);
-	}
-	if (parts & AMON_PART_BUCKETS) {
+	if (parts & AMON_PART_BUCKETS)
 		metric->buckets = plan_prefixed(names, metric->member, "_buckets");
-		layout->bucket_count = amon_bucket_count(&column->buckets);
-		layout->buckets = plan_place(offset, 8 * layout->bucket_count, 8);
-	}
-}
-
-static void place_bytes(struct amon_plan_metric *metric, struct names *names, uint32_t *offset)
-{
-	if (metric->parts & AMON_PART_HAS) {
-		metric->has = plan_prefixed(names, "has_", metric->member);
-		metric->layout.has = plan_place(offset, 1, 1);
-	}
-	if ((metric->parts & AMON_PART_VALUE) && argument_base(metric->column) == AMON_BASE_NET) {
+	if ((parts & AMON_PART_VALUE) && argument_base(column) == AMON_BASE_NET)
 		metric->version = plan_prefixed(names, metric->member, "_version");
-		metric->layout.version = plan_place(offset, 1, 1);
+}
+
+static const char *upper(struct amon_arena *arena, const char *name)
+{
+	char *text = amon_arena_copy(arena, name, strlen(name));
+
+	for (char *c = text; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return text;
+}
+
+/* One bit for each that tells whether it saw a packet, in words that are as wide as there are bits. */
+static void name_bits(struct amon_plan_record *record, struct names *names, struct names *globals)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < record->metric_count; i++)
+		bits += (record->metrics[i].parts & AMON_PART_HAS) != 0;
+	if (!bits)
+		return;
+	record->has = plan_unique(names, "has");
+	record->has_size = bits > 32 ? 8 : bits > 16 ? 4 : bits > 8 ? 2 : 1;
+	record->has_words = (bits + 63) / 64;
+	bits = 0;
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		struct amon_plan_metric *metric = &record->metrics[i];
+
+		if (!(metric->parts & AMON_PART_HAS))
+			continue;
+		metric->has = plan_prefixed(globals, "HAS_", upper(names->arena, metric->member));
+		metric->has_word = record->has_words > 1
+		                           ? amon_arena_printf(names->arena, "%s[%u]", record->has, bits / 64)
+		                           : record->has;
+		metric->has_bit = bits++ % 64;
 	}
 }
 
-void plan_members(struct amon_plan_record *record, struct names *names, uint32_t offset)
+static void init_layout(struct amon_plan_metric *metric)
 {
+	metric->is_signed = compares_signed(metric->column);
+	metric->layout = amon_layout_nowhere;
+	metric->layout.kept = kept_as(metric);
+	if (metric->parts & AMON_PART_VALUE)
+		metric->layout.value_size = metric_value_size(metric->column);
+	if (metric->buckets)
+		metric->layout.bucket_count = amon_bucket_count(&metric->column->buckets);
+}
+
+/* The parts of this alignment; emit_record_members() writes them in the same order. */
+static void place_parts(struct amon_plan_metric *metric, uint32_t alignment, uint32_t *offset)
+{
+	struct amon_layout *layout = &metric->layout;
+
+	if ((metric->parts & AMON_PART_VALUE) && amon_plan_alignment(layout->value_size) == alignment)
+		layout->value = plan_place(offset, layout->value_size, alignment);
+	if (alignment < 8)
+		return;
+	if (metric->count)
+		layout->count = plan_place(offset, 8, 8);
+	if (metric->squares)
+		layout->squares = plan_place(offset, 16, 8);
+	if (metric->time)
+		layout->time = plan_place(offset, 8, 8);
+	if (metric->buckets)
+		layout->buckets = plan_place(offset, 8 * layout->bucket_count, 8);
+}
+
+static void place_bits(struct amon_plan_record *record, uint32_t *offset)
+{
+	uint32_t at = plan_place(offset, record->has_size * record->has_words, record->has_size), bits = 0;
+
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		struct amon_plan_metric *metric = &record->metrics[i];
+		uint32_t byte = metric->has_bit / 8;
+
+		if (!metric->has)
+			continue;
+		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+			byte = record->has_size - 1 - byte;
+		metric->layout.has = at + bits++ / 64 * record->has_size + byte;
+		metric->layout.has_bit = metric->has_bit % 8;
+	}
+}
+
+void plan_members(struct amon_plan_record *record, struct names *names, struct names *globals, uint32_t offset)
+{
+	for (uint32_t i = 0; i < record->metric_count; i++) {
+		name_parts(&record->metrics[i], names);
+		init_layout(&record->metrics[i]);
+	}
+	name_bits(record, names, globals);
+	for (uint32_t alignment = 8; alignment; alignment /= 2) {
+		for (uint32_t i = 0; i < record->metric_count; i++)
+			place_parts(&record->metrics[i], alignment, &offset);
+		if (record->has_size == alignment)
+			place_bits(record, &offset);
+	}
 	for (uint32_t i = 0; i < record->metric_count; i++)
-		place_wide(&record->metrics[i], names, &offset);
-	for (uint32_t i = 0; i < record->metric_count; i++)
-		place_bytes(&record->metrics[i], names, &offset);
+		if (record->metrics[i].version)
+			record->metrics[i].layout.version = plan_place(&offset, 1, 1);
 	record->size = plan_align(offset, 8);
 }
 
 /* Those of the metrics that lie in a map of each clone's own, or in a shared one; all of a table's. */
 static void plan_record(struct amon_plan *plan, struct amon_plan_record *record, const struct amon_columns *metrics,
-                        bool twice, struct names *names, uint32_t offset)
+                        bool twice, struct names *names, struct names *globals, uint32_t offset)
 {
 	record->metrics = amon_new_array(plan->arena, struct amon_plan_metric, metrics->count + 1);
 	for (const struct amon_column *column = metrics->first; column; column = column->next) {
@@ -571,7 +674,7 @@ static void plan_record(struct amon_plan *plan, struct amon_plan_record *record,
 		metric->column = column;
 		metric->parts = column->aggregation->parts;
 	}
-	plan_members(record, names, offset);
+	plan_members(record, names, globals, offset);
 	if (!record->size)
 		record->size = 8;
 }
@@ -595,27 +698,6 @@ static bool may_be_absent(const struct amon_value *value)
 		return true;
 	/* a condition always has a value; what else is computed may rest on something absent */
 	return value->type.base != AMON_BASE_BOOL || value->kind == AMON_VALUE_CHOICE;
-}
-
-static uint32_t key_size(const struct amon_value *value)
-{
-	uint8_t bits = value->type.bits;
-
-	switch (value->type.base) {
-	case AMON_BASE_BOOL:
-		return 1;
-	case AMON_BASE_INT:
-		return !bits || bits > 32 ? 8 : bits > 16 ? 4 : bits > 8 ? 2 : 1;
-	default:
-		return amon_value_size(value->type.base);
-	}
-}
-
-static uint32_t key_alignment(const struct amon_value *value)
-{
-	uint32_t size = key_size(value);
-
-	return size == 6 ? 1 : size == 16 ? 4 : size;
 }
 
 const char *amon_plan_c_type(enum amon_base base, uint32_t size)
@@ -661,14 +743,14 @@ static void plan_keys(struct amon_plan *plan, struct amon_plan_table *table)
 		struct amon_plan_key *key = &table->keys[table->key_count++];
 
 		key->column = column;
-		key->size = key_size(column->value);
+		key->size = fewest_bytes(column->value->type);
 		key->member = plan_unique(&names, member_of(plan->arena, column->name));
 		net |= column->value->type.base == AMON_BASE_NET;
 	}
 	/* widest alignment first, so that there are no holes */
 	for (uint32_t a = 8; a; a /= 2)
 		for (uint32_t i = 0; i < table->key_count; i++)
-			if (key_alignment(table->keys[i].column->value) == a) {
+			if (amon_plan_alignment(table->keys[i].size) == a) {
 				table->laid_out[laid_out++] = &table->keys[i];
 				table->keys[i].offset = plan_place(&offset, table->keys[i].size, a);
 				alignment = a > alignment ? a : alignment;
@@ -812,7 +894,7 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	plan_keys(plan, table);
 	if (table->table->events)
 		table->ring_size = ring_size(table->table->size, table->key_size);
-	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members,
+	plan_record(plan, &table->record, &table->table->metrics, table->twice, &members, globals,
 	            table->expire ? AMON_FLOW_SIZE : 0);
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 	if (table->spill_map)
@@ -913,7 +995,7 @@ static void plan_ledger(struct amon_plan *plan, struct amon_plan_section *sectio
 }
 
 static void plan_part(struct amon_plan *plan, struct amon_plan_section *section, struct amon_plan_part *part,
-                      struct amon_diagnostics *diagnostics)
+                      struct names *globals, struct amon_diagnostics *diagnostics)
 {
 	const struct amon_section *checked = section->section;
 	struct names members = { .arena = plan->arena };
@@ -929,7 +1011,7 @@ static void plan_part(struct amon_plan *plan, struct amon_plan_section *section,
 		section->tables[i].part = part;
 		plan_counters(plan, &section->tables[i], &members, &offset);
 	}
-	plan_record(plan, &part->record, &checked->metrics, part->twice, &members, offset);
+	plan_record(plan, &part->record, &checked->metrics, part->twice, &members, globals, offset);
 	check_record(&part->record, checked->span, AMON_MAX_PERCPU_VALUE - 8, "section", checked->name, diagnostics);
 }
 
@@ -958,7 +1040,7 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	section->once |= section->memory != NULL;
 	plan_before(plan, section, globals);
 	for (uint32_t part = 0; part < section->part_count; part++)
-		plan_part(plan, section, &section->parts[part], diagnostics);
+		plan_part(plan, section, &section->parts[part], globals, diagnostics);
 	plan_section_clock(section);
 	plan_users(plan, section, globals, diagnostics);
 }

@@ -62,8 +62,10 @@ struct amon_plan_metric {
 	const struct amon_column *column;
 	bool clock;         /* has the clock read, by packets that its `where` lets through */
 	unsigned int parts; /* the aggregation's; of what is remembered, no more than packets need */
-	const char *member, *count, *squares, *time, *buckets, *has,
-	        *version; /* C names of the parts; NULL: not there */
+	bool is_signed;     /* the least or greatest of numbers that may be negative */
+	const char *member, *count, *squares, *time, *buckets, *version; /* C names of the parts; NULL: not there */
+	const char *has, *has_word; /* that of its bit, and of the member which that is in */
+	uint32_t has_bit;           /* of the member */
 	struct amon_layout layout;
 };
 
@@ -71,6 +73,8 @@ struct amon_plan_record {
 	const char *tag; /* struct TAG */
 	struct amon_plan_metric *metrics;
 	uint32_t metric_count, size;
+	const char *has;              /* the member with the bits of all metrics that have one; NULL: none has */
+	uint32_t has_size, has_words; /* bytes of a word, and how many there are */
 };
 
 struct amon_plan_key {
@@ -242,6 +246,8 @@ const char *amon_program_name(enum amon_hook_kind hook);
 /** What a slot of this size begins at a multiple of: one that fits into a cache line lies in one. */
 uint32_t amon_plan_slot_alignment(uint32_t slot_size);
 
+/** Of a member of so many bytes, an address's too. */
+uint32_t amon_plan_alignment(uint32_t size);
 /** The member's type in a key or record: "__u16", "__be32[4]". */
 const char *amon_plan_c_type(enum amon_base base, uint32_t size);
 

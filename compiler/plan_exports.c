@@ -229,7 +229,7 @@ static void column_of(const struct builder *b, const struct place *place, uint32
 		.aggregation = column->aggregation,
 		.reset = column->timing.reset,
 		.buckets = column->buckets,
-		.layout = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 8, UINT32_MAX, 0 },
+		.layout = amon_layout_nowhere,
 	};
 	/* of 64 bits, and no sign */
 	if (column->aggregation == &amon_aggregation_fold && column->width == 8 && !column->is_signed)
@@ -265,12 +265,11 @@ static struct amon_export_column *columns_of(const struct builder *b, const stru
 /* Why a row ended: a number of IPFIX, in its record. */
 static void add_end(const struct amon_plan_table *table, struct amon_export_table *to)
 {
-	struct amon_layout nowhere = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-		                       UINT32_MAX, 8,          UINT32_MAX, 0 };
+	struct amon_layout layout = amon_layout_nowhere;
 
 	if (!table->expire)
 		return;
-	nowhere.value = AMON_FLOW_REASON;
+	layout.value = AMON_FLOW_REASON;
 	to->columns[to->column_count++] = (struct amon_export_column){
 		.kind = AMON_COLUMN_END,
 		.name = "end_reason",
@@ -281,7 +280,7 @@ static void add_end(const struct amon_plan_table *table, struct amon_export_tabl
 		.ipfix_id = amon_ipfix_find("flowEndReason")->id,
 		.divisor = 1,
 		.multiplier = 1,
-		.layout = nowhere,
+		.layout = layout,
 	};
 }
 

@@ -24,8 +24,9 @@ const char *plan_prefixed(struct names *names, const char *prefix, const char *n
 uint32_t plan_align(uint32_t offset, uint32_t alignment);
 /* Puts a member of `size` bytes at the next place that suits it. */
 uint32_t plan_place(uint32_t *offset, uint32_t size, uint32_t alignment);
-/* Names and places the parts of a record's metrics, from an offset on, and gives the record its size. */
-void plan_members(struct amon_plan_record *record, struct names *names, uint32_t offset);
+/* Names and places the parts of a record's metrics, from an offset on, and gives the record its size. The names of bits
+ * are of the whole file. */
+void plan_members(struct amon_plan_record *record, struct names *names, struct names *globals, uint32_t offset);
 
 /* The memory of a table, or with NULL of the section itself; NULL where nothing is remembered. */
 struct amon_plan_memory *plan_memory(struct amon_plan *plan, const struct amon_section *section,

@@ -74,7 +74,7 @@ static void plan_state(struct amon_plan *plan, struct amon_plan_memory *memory, 
 		add_item(&memory->state, c);
 	if (memory->seen)
 		plan_take(&members, "seen");
-	plan_members(&memory->state, &members, memory->seen ? 8 : 0);
+	plan_members(&memory->state, &members, globals, memory->seen ? 8 : 0);
 	if (memory->state.size)
 		memory->state_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_state", base));
 }
@@ -100,7 +100,7 @@ static void plan_folds(struct amon_plan *plan, struct amon_plan_memory *memory, 
 		return;
 	plan_take(&members, "window");
 	plan_take(&members, "order");
-	plan_members(&folds->record, &members, 16);
+	plan_members(&folds->record, &members, globals, 16);
 	folds->anew = anew;
 	folds->member = memory->fold_count ? "totals" : "folds";
 	folds->tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_%s", base, folds->member));

@@ -13,14 +13,11 @@ void plan_take_users(const struct amon_probe *probe, struct names *globals)
 				plan_take(globals, user->file->names[i]);
 }
 
-static const struct amon_layout nowhere = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
-	                                    UINT32_MAX, 8,          UINT32_MAX, 0 };
-
 static void place_value(const struct amon_column *column, struct amon_layout *layout, uint32_t *offset)
 {
 	uint32_t size = amon_value_size(column->type.base);
 
-	*layout = nowhere;
+	*layout = amon_layout_nowhere;
 	layout->value_size = size;
 	layout->value = plan_place(offset, size, size % 8 ? 4 : 8);
 }

@@ -25,8 +25,9 @@ static void copy_state(const struct amon_layout *to, void *into, const struct am
 	copy_part(into, to->squares, from, at->squares, 16);
 	copy_part(into, to->time, from, at->time, 8);
 	copy_part(into, to->buckets, from, at->buckets, 8 * to->bucket_count);
-	copy_part(into, to->has, from, at->has, 1);
 	copy_part(into, to->version, from, at->version, 1);
+	if (to->has != UINT32_MAX && at->has != UINT32_MAX)
+		amon_state_set_has(to, into, amon_state_has(at, from));
 }
 
 static const struct amon_export_column *find_column(const struct amon_export_column *columns, uint32_t count,
@@ -35,7 +36,8 @@ static const struct amon_export_column *find_column(const struct amon_export_col
 	for (uint32_t i = 0; i < count; i++)
 		if (columns[i].kind == AMON_COLUMN_METRIC && columns[i].signature == like->signature &&
 		    columns[i].layout.bucket_count == like->layout.bucket_count &&
-		    columns[i].layout.value_size == like->layout.value_size)
+		    columns[i].layout.value_size == like->layout.value_size &&
+		    columns[i].layout.kept == like->layout.kept)
 			return &columns[i];
 	return NULL;
 }

@@ -108,24 +108,6 @@ int amon_collected_add(const struct amon_export_table *table, struct amon_collec
  */
 #define PART_MAX 17
 
-uint64_t amon_number_at(const uint8_t *at, uint32_t size)
-{
-	uint64_t wide;
-	uint32_t word;
-	uint16_t half;
-
-	switch (size) {
-	case 1:
-		return *at;
-	case 2:
-		return memcpy(&half, at, 2), half;
-	case 4:
-		return memcpy(&word, at, 4), word;
-	default:
-		return memcpy(&wide, at, 8), wide;
-	}
-}
-
 int64_t amon_key_number(const struct amon_layout *layout, const void *key)
 {
 	return (int64_t)amon_number_at((const uint8_t *)key + layout->value, layout->value_size);
@@ -498,8 +480,9 @@ static void clear_state(void *record, const struct amon_layout *layout)
 	clear(record, layout->squares, 16);
 	clear(record, layout->time, 8);
 	clear(record, layout->buckets, 8 * layout->bucket_count);
-	clear(record, layout->has, 1);
 	clear(record, layout->version, 1);
+	if (layout->has != UINT32_MAX)
+		amon_state_set_has(layout, record, false);
 }
 
 static void clear_counters(void *record, const struct amon_export_counter *counters, uint32_t count)

@@ -79,7 +79,7 @@ static struct amon_result address_result(const struct amon_export_column *column
 /* An event may have no value there; a table's key always has. */
 struct amon_result amon_key_result(const struct amon_export_column *column, const void *key)
 {
-	if (column->layout.has != UINT32_MAX && !((const uint8_t *)key)[column->layout.has])
+	if (column->layout.has != UINT32_MAX && !amon_state_has(&column->layout, key))
 		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, key);
@@ -90,13 +90,11 @@ struct amon_result amon_key_result(const struct amon_export_column *column, cons
 
 static struct amon_result finish_value(const struct amon_export_column *column, const void *record)
 {
-	const struct amon_layout *layout = &column->layout;
-
-	if (!((const uint8_t *)record)[layout->has])
+	if (!amon_state_has(&column->layout, record))
 		return nothing;
 	if (amon_base_is_address(column->type.base))
 		return address_result(column, record);
-	return of_word(column, load(record, layout->value));
+	return of_word(column, amon_state_value(&column->layout, record));
 }
 
 static struct amon_result finish_total(const struct amon_export_column *column, const void *record)

@@ -210,7 +210,7 @@ static void clear_alone(const struct amon_export_table *table, void *record)
 {
 	for (uint32_t i = 0; i < table->column_count; i++)
 		if (table->columns[i].kind == AMON_COLUMN_METRIC && table->columns[i].aggregation->alone)
-			((uint8_t *)record)[table->columns[i].layout.has] = 0;
+			amon_state_set_has(&table->columns[i].layout, record, false);
 }
 
 /* What was left out, merged as CPUs are. */

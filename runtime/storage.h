@@ -41,8 +41,6 @@ int amon_compare_keys(const struct amon_export_table *table, const void *a, cons
 int amon_collected_copy(const struct amon_exports *exports, const struct amon_collected *collected,
                         struct amon_collected **copy);
 
-/** A number of 1, 2, 4 or 8 bytes in this machine's byte order, without a sign. */
-uint64_t amon_number_at(const uint8_t *at, uint32_t size);
 /** A number or truth value of a key: 8 bytes are signed (but where its type has 64 bits), fewer are not. */
 int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 

@@ -5,16 +5,17 @@
 
 #include "storage.h"
 
-static uint64_t network_at(const uint8_t *at, uint32_t size)
+static uint64_t network_at(const void *at, uint32_t size)
 {
+	const uint8_t *bytes = at;
 	uint64_t number = 0;
 
 	for (uint32_t i = 0; i < size; i++)
-		number = number << 8 | at[i];
+		number = number << 8 | bytes[i];
 	return number;
 }
 
-static uint64_t signed_at(const uint8_t *at, uint32_t size)
+static uint64_t signed_at(const void *at, uint32_t size)
 {
 	uint32_t unused = 64 - 8 * size;
 
@@ -23,7 +24,7 @@ static uint64_t signed_at(const uint8_t *at, uint32_t size)
 
 static uint64_t number_of(const struct amon_export_column *column, const uint8_t *from, uint32_t cpu)
 {
-	static uint64_t (*const read[])(const uint8_t *at, uint32_t size) = {
+	static uint64_t (*const read[])(const void *at, uint32_t size) = {
 		[AMON_FORM_UNSIGNED] = amon_number_at,
 		[AMON_FORM_SIGNED] = signed_at,
 		[AMON_FORM_NETWORK] = network_at,
@@ -67,6 +68,6 @@ void amon_user_record(const struct amon_export_column *columns, uint32_t count, 
 		if (columns[i].aggregation->parts & AMON_PART_COUNT)
 			memcpy((uint8_t *)record + layout->count, &one, sizeof(one));
 		if (columns[i].aggregation->parts & AMON_PART_HAS)
-			((uint8_t *)record)[layout->has] = 1;
+			amon_state_set_has(layout, record, true);
 	}
 }

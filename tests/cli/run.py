@@ -463,6 +463,13 @@ def define_for_an_object():
     wants(amonc("explain", "-D", "much=5", built()), USAGE, "built object", "-D")
 
 
+# Numbers of each width at both ends, and of no packet.
+EXTREMES = "let all = net.ttl - net.ttl - 1; table hosts by net.src size 1Ki {" + " ".join(
+    f"metric {name}{bits} = {name.rstrip('_')}(u{bits}({value}));" for bits in (8, 16, 32)
+    for name, value in (("min", "all"), ("min_", "all + 1"), ("max", "all"), ("max_", "all + 1"), ("bit_and", "all"), ("first", "all"))
+) + " metric since = first(frame.time); metric none = min(u8(all)) where net.len > 60000; }"
+
+
 @test
 def without():
     """A kernel without batches, or without mapped tables, gives the same rows."""
@@ -470,7 +477,7 @@ def without():
     spec = "table hosts by net.src size 1Ki { metric packets = count(); metric bytes = sum(frame.len); }"
     full = "table hosts by net.src size 4 overflow %s { metric packets = count(); }"
     windows = "probe p { window 1s; ingress { " + spec + " } }"
-    for text in (spec, windows, full % "other", full % "drop"):
+    for text in (spec, windows, full % "other", full % "drop", EXTREMES, EXTREMES.replace("size 1Ki", "size 2")):
         whole, *without = (wants(amonc("replay", "-f", "jsonl", *target, "-e", text, capture("basic")), DONE).out
                            for target in ((), ("--target", "no-batch"), ("--target", "no-mapped-tables"),
                                           ("--target", "no-batch,no-mapped-tables")))

@@ -386,6 +386,7 @@ __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 	return parse(&c);
 }
 
+enum { HAS_DELTA = 1 << 0, HAS_DISTANCE = 1 << 1, HAS_HOPS = 1 << 2 };
 struct ingress_metrics {
 	struct counter seen, selected;
 	struct counter malformed[10];
@@ -394,9 +395,7 @@ struct ingress_metrics {
 	__s64 delta;
 	__s64 distance;
 	__s64 hops;
-	__u8 has_delta;
-	__u8 has_distance;
-	__u8 has_hops;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -420,19 +419,21 @@ static __always_inline __s64 divide(__s64 x, __s64 y)
 	return (x < 0) != (y < 0) ? -q : q;
 }
 
-static __always_inline void lowest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x < *value)
-		*value = x;
-	*has = 1;
-}
+/* Of numbers that may be negative: `has` tells whether there was one. */
+#define highest_signed(kept, has, x)                                                                                   \
+	do {                                                                                                           \
+		__s64 it = (x);                                                                                        \
+		if (!(has) || it > (kept))                                                                             \
+			(kept) = it;                                                                                   \
+	} while (0)
 
-static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x > *value)
-		*value = x;
-	*has = 1;
-}
+/* Of numbers that may be negative: `has` tells whether there was one. */
+#define lowest_signed(kept, has, x)                                                                                    \
+	do {                                                                                                           \
+		__s64 it = (x);                                                                                        \
+		if (!(has) || it < (kept))                                                                             \
+			(kept) = it;                                                                                   \
+	} while (0)
 
 /* ingress xdp */
 static __always_inline void count_ingress(const struct packet *p)
@@ -458,17 +459,22 @@ static __always_inline void count_ingress(const struct packet *p)
 	if (x1)
 		m->quotient += divide((__s64)p->ip_id - 100, x1);
 	/* metric delta = max(s16(tcp.srcport - tcp.dstport)); */
-	if (p->layers & TCP)
-		highest(&m->delta, &m->has_delta, (__s16)((__s64)p->tcp_srcport - (__s64)p->tcp_dstport));
+	if (p->layers & TCP) {
+		highest_signed(m->delta, m->has & HAS_DELTA, (__s16)((__s64)p->tcp_srcport - (__s64)p->tcp_dstport));
+		m->has |= HAS_DELTA;
+	}
 	/* metric distance = max(abs(tcp.srcport - tcp.dstport)); */
 	const __s64 x2 = (__s64)p->tcp_srcport - (__s64)p->tcp_dstport;
-	if (p->layers & TCP)
-		highest(&m->distance, &m->has_distance, x2 < 0 ? (__s64)-(__u64)x2 : x2);
+	if (p->layers & TCP) {
+		highest_signed(m->distance, m->has & HAS_DISTANCE, x2 < 0 ? (__s64)-(__u64)x2 : x2);
+		m->has |= HAS_DISTANCE;
+	}
 	/* metric hops = min(ip.ttl > 128 ? 255 - ip.ttl : ip.ttl > 64 ? 128 - ip.ttl : 64 - ip.ttl); */
 	const bool x3 = p->ip_ttl > 128;
 	const bool x4 = p->ip_ttl > 64;
-	lowest(&m->hops, &m->has_hops, x3 ? (__s64)(255 - (__s64)p->ip_ttl) : (__s64)(x4 ?
+	lowest_signed(m->hops, m->has & HAS_HOPS, x3 ? (__s64)(255 - (__s64)p->ip_ttl) : (__s64)(x4 ?
 		(__s64)(128 - (__s64)p->ip_ttl) : (__s64)(64 - (__s64)p->ip_ttl)));
+	m->has |= HAS_HOPS;
 }
 
 static __always_inline void sections_xdp(struct packet *p)

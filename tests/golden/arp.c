@@ -504,17 +504,18 @@ struct ingress_senders_key {
 	__u8 padding[4];
 } __attribute__((aligned(8)));
 
+enum { HAS_FIRST = 1 << 0 };
 struct ingress_senders_row {
-	__u8 first[6];
 	__u64 first_time;
 	__u64 forged;
-	__u8 has_first;
-};
+	__u8 first[6];
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_senders_slot {
 	struct ingress_senders_key key;
 	struct ingress_senders_row row;
-} __attribute__((aligned(64)));
+} __attribute__((aligned(32)));
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_senders_shape = {
@@ -567,13 +568,12 @@ static __always_inline __u64 mac_number(const volatile __u8 *a)
 	return (__u64)a[0] << 40 | (__u64)a[1] << 32 | (__u64)a[2] << 24 | (__u64)a[3] << 16 | (__u64)a[4] << 8 | a[5];
 }
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
@@ -610,11 +610,12 @@ static __always_inline void count_ingress_senders(const struct packet *p, struct
 			return;
 	}
 	/* metric first = first(arp.src.hw_mac); */
-	if (is_first(&row->first_time, &row->has_first, p->time))
+	if (is_first(&row->first_time, p->time))
 		__builtin_memcpy(row->first, (const void *)p->arp_src_hw_mac, 6);
 	/* metric forged = count() where arp.src.hw_mac != eth.src; */
 	if (!(mac_number(p->arp_src_hw_mac) == mac_number(p->eth_src)))
 		row->forged++;
+	row->has |= HAS_FIRST;
 }
 
 /* ingress xdp */

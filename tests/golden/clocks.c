@@ -697,11 +697,12 @@ static __always_inline int spill(void *map, const void *key)
 	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
+enum { HAS_NEWEST = 1 << 0 };
 struct exact_metrics {
 	struct counter seen, selected;
 	struct counter malformed[8];
 	__u64 newest;
-	__u8 has_newest;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -717,13 +718,13 @@ struct ticks_hosts_key {
 	__u8 padding[7];
 } __attribute__((aligned(8)));
 
+enum { HAS_SEEN = 1 << 0, HAS_SIZE = 1 << 1 };
 struct ticks_hosts_row {
 	__u64 seen;
-	__u64 size;
 	__u64 size_time;
-	__u8 has_seen;
-	__u8 has_size;
-};
+	__u32 size;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ticks_hosts_slot {
 	struct ticks_hosts_key key;
@@ -753,6 +754,7 @@ struct {
 	__uint(value_size, sizeof(struct ticks_hosts_row));
 } ticks_hosts_spill SEC(".maps");
 
+enum { HAS_NEWEST_ = 1 << 0 };
 struct ticks_metrics {
 	struct counter seen, selected;
 	struct counter malformed[8];
@@ -764,7 +766,7 @@ struct ticks_metrics {
 	struct counter hosts_no_memory;
 	struct counter hosts_failed;
 	__u64 newest;
-	__u8 has_newest;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -774,23 +776,21 @@ struct {
 	__type(value, struct ticks_metrics);
 } ticks_metrics SEC(".maps");
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
-/* True where this packet is the last so far; a tie is later. */
-static __always_inline bool is_last(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the last so far, and its time is kept; a tie is later. */
+static __always_inline bool is_last(__u64 *time, __u64 now)
 {
-	if (*has && now < *time)
+	if (now < *time)
 		return 0;
 	*time = now;
-	*has = 1;
 	return 1;
 }
 
@@ -810,7 +810,8 @@ __noinline __u32 count_exact(const volatile struct packet *p)
 	read_time(p);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric newest = last(frame.time); */
-	is_last(&m->newest, &m->has_newest, p->time);
+	is_last(&m->newest, p->time);
+	m->has |= HAS_NEWEST;
 	return 0;
 }
 
@@ -855,10 +856,11 @@ __noinline __u32 count_ticks_hosts(const volatile struct packet *p, struct ticks
 	}
 	ledger_add(&m->hosts_in_rows, p->weight, p->frame_len);
 	/* metric seen = first(frame.time); */
-	is_first(&row->seen, &row->has_seen, p->coarse_time);
+	is_first(&row->seen, p->coarse_time);
 	/* metric size = last(frame.len); */
-	if (is_last(&row->size_time, &row->has_size, p->coarse_time))
+	if (is_last(&row->size_time, p->coarse_time))
 		row->size = p->frame_len;
+	row->has |= HAS_SEEN | HAS_SIZE;
 	return 0;
 }
 
@@ -878,7 +880,8 @@ __noinline __u32 count_ticks(const volatile struct packet *p)
 	read_coarse_time(p);
 	ledger_add(&m->selected, p->weight, p->frame_len);
 	/* metric newest = last(frame.time); */
-	is_last(&m->newest, &m->has_newest, p->coarse_time);
+	is_last(&m->newest, p->coarse_time);
+	m->has |= HAS_NEWEST_;
 	count_ticks_hosts(p, m);
 	return 0;
 }

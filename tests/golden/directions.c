@@ -782,7 +782,7 @@ struct both_ways_key {
 
 struct both_ways_row {
 	__u64 packets;
-};
+} __attribute__((aligned(8)));
 
 struct both_ways_slot {
 	struct both_ways_key key;

@@ -770,7 +770,7 @@ struct ingress_flows_key {
 
 struct ingress_flows_row {
 	__u64 packets;
-};
+} __attribute__((aligned(8)));
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;

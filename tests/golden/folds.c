@@ -783,18 +783,18 @@ struct ingress_flows_key {
 	__u8 padding[2];
 } __attribute__((aligned(8)));
 
+enum { HAS_BURSTS = 1 << 0, HAS_LONGEST = 1 << 1 };
 struct ingress_flows_row {
 	__u64 bursts;
 	__u64 bursts_order;
-	__s64 longest;
-	__u8 has_bursts;
-	__u8 has_longest;
-};
+	__u16 longest;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;
 	struct ingress_flows_row row;
-} __attribute__((aligned(8)));
+} __attribute__((aligned(64)));
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_flows_shape = {
@@ -826,6 +826,7 @@ struct {
 	__type(value, struct ingress_flows_row);
 } ingress_flows_other SEC(".maps");
 
+enum { HAS_HIGHEST = 1 << 0 };
 struct ingress_metrics {
 	struct counter seen, selected;
 	struct counter malformed[11];
@@ -833,8 +834,8 @@ struct ingress_metrics {
 	struct counter flows_in_rows;
 	struct counter flows_other;
 	struct counter flows_no_key;
-	__s64 highest;
-	__u8 has_highest;
+	__u32 highest;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -845,12 +846,13 @@ struct {
 } ingress_metrics SEC(".maps");
 
 /* What a row of flows remembers from packet to packet */
+enum { HAS_FRAME_TIME = 1 << 0 };
 struct ingress_flows_state {
 	__u64 seen; /* the window of the last packet */
 	__u64 frame_time;
 	__u64 streak;
-	__u8 has_frame_time;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_flows_folds {
 	__u64 window; /* in which they began */
@@ -886,7 +888,7 @@ struct {
 struct ingress_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 opened;
-};
+} __attribute__((aligned(8)));
 
 struct ingress_memory {
 	struct bpf_spin_lock lock;
@@ -917,12 +919,13 @@ struct {
 	__type(value, struct ingress_before);
 } ingress_before SEC(".maps");
 
-static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x > *value)
-		*value = x;
-	*has = 1;
-}
+/* The greatest so far, kept in as many bytes as it needs: 0 is where it begins. */
+#define highest(kept, x)                                                                                               \
+	do {                                                                                                           \
+		typeof(kept) it = (x);                                                                                 \
+		if (it > (kept))                                                                                       \
+			(kept) = it;                                                                                   \
+	} while (0)
 
 /* table flows by flow */
 static __always_inline void count_ingress_flows(const struct packet *p, struct ingress_metrics *m,
@@ -994,22 +997,23 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	}
 	/* delta(frame.time) */
 	state->frame_time = p->time;
-	state->has_frame_time = 1;
+	state->has |= HAS_FRAME_TIME;
 	/* state streak : u16 = 0 next tcp.len == 0 ? streak + 1 : 0; */
 	const bool x1 = (p->layers & TCP_PAYLOAD) && p->tcp_len == 0;
 	state->streak = (__u16)(x1 ? (__s64)b->flows.streak + 1 : 0);
 	state->seen = b->window;
 	folds->order++;
 	/* metric bursts : u32 = 1 next bursts + 1 where delta(frame.time) > 100ms; */
-	if (b->flows.has_frame_time && (__s64)((__u64)p->time - (__u64)(__s64)b->flows.frame_time) > 100000000)
+	if ((b->flows.has & HAS_FRAME_TIME) && (__s64)((__u64)p->time - (__u64)(__s64)b->flows.frame_time) > 100000000)
 		folds->bursts = (__u32)((__s64)b->flows_folds.bursts + 1);
 	row->bursts = folds->bursts;
 	row->bursts_order = folds->order;
-	row->has_bursts = 1;
+	row->has |= HAS_BURSTS;
 	bpf_spin_unlock(&memory->lock);
 
 	/* metric longest = max(streak); */
-	highest(&row->longest, &row->has_longest, (__s64)b->flows.streak);
+	highest(row->longest, (__s64)b->flows.streak);
+	row->has |= HAS_LONGEST;
 }
 
 /* ingress xdp */
@@ -1047,7 +1051,8 @@ static __always_inline void count_ingress(const struct packet *p)
 	bpf_spin_unlock(&memory->lock);
 
 	/* metric highest = max(opened); */
-	highest(&m->highest, &m->has_highest, (__s64)b->section.opened);
+	highest(m->highest, (__s64)b->section.opened);
+	m->has |= HAS_HIGHEST;
 	count_ingress_flows(p, m, b);
 }
 

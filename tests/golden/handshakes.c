@@ -817,11 +817,12 @@ struct both_servers_key {
 	__u8 padding[4];
 } __attribute__((aligned(8)));
 
+enum { HAS_SINCE = 1 << 0 };
 struct both_servers_row {
 	__u64 unasked;
 	__s64 since;
-	__u8 has_since;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct both_servers_slot {
 	struct both_servers_key key;
@@ -882,11 +883,12 @@ struct {
 } both_metrics SEC(".maps");
 
 /* What a row of asked remembers from packet to packet */
+enum { HAS_AT = 1 << 0 };
 struct both_asked_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 at;
-	__u8 has_at;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct both_asked_memory {
 	struct bpf_spin_lock lock;
@@ -917,20 +919,20 @@ struct {
 	__type(value, struct both_before);
 } both_before SEC(".maps");
 
-static __always_inline void lowest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x < *value)
-		*value = x;
-	*has = 1;
-}
+/* Of numbers that may be negative: `has` tells whether there was one. */
+#define lowest_signed(kept, has, x)                                                                                    \
+	do {                                                                                                           \
+		__s64 it = (x);                                                                                        \
+		if (!(has) || it < (kept))                                                                             \
+			(kept) = it;                                                                                   \
+	} while (0)
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
@@ -1028,7 +1030,8 @@ __noinline __u32 count_both_asked_once(const volatile struct packet *p, struct b
 	bpf_spin_lock(&memory->lock);
 	b->asked = *state;
 	/* state at = first(frame.time); */
-	is_first(&state->at, &state->has_at, p->time);
+	is_first(&state->at, p->time);
+	state->has |= HAS_AT;
 	state->seen = 1;
 	bpf_spin_unlock(&memory->lock);
 
@@ -1100,8 +1103,11 @@ __noinline __u32 count_both_servers_once(const volatile struct packet *p, struct
 	/* metric since = min(frame.time - asked.at) where tcp.flags.ack unit milliseconds; */
 	if (p->tcp_flags & 0x010) {
 		read_time(p);
-		if (b->asked_asked.has_at)
-			lowest(&row->since, &row->has_since, (__s64)((__u64)p->time - (__u64)(__s64)b->asked_asked.at));
+		if ((b->asked_asked.has & HAS_AT)) {
+			lowest_signed(row->since, row->has &
+				HAS_SINCE, (__s64)((__u64)p->time - (__u64)(__s64)~b->asked_asked.at));
+			row->has |= HAS_SINCE;
+		}
 	}
 	return 0;
 }

@@ -649,22 +649,20 @@ struct ingress_flows_key {
 	__u8 padding[3];
 } __attribute__((aligned(8)));
 
+enum { HAS_TCP_FLAGS = 1 << 0, HAS_SRC_TOS = 1 << 1, HAS_INPUT_SNMP = 1 << 2, HAS_FIRST_SWITCHED = 1 << 3,
+	HAS_LAST_SWITCHED = 1 << 4 };
 struct ingress_flows_row {
 	__u64 IN_PKTS;
 	__u64 IN_BYTES;
-	__u64 TCP_FLAGS;
-	__u64 SRC_TOS;
 	__u64 SRC_TOS_time;
-	__u64 INPUT_SNMP;
 	__u64 INPUT_SNMP_time;
 	__u64 FIRST_SWITCHED;
 	__u64 LAST_SWITCHED;
-	__u8 has_TCP_FLAGS;
-	__u8 has_SRC_TOS;
-	__u8 has_INPUT_SNMP;
-	__u8 has_FIRST_SWITCHED;
-	__u8 has_LAST_SWITCHED;
-};
+	__u32 INPUT_SNMP;
+	__u16 TCP_FLAGS;
+	__u8 SRC_TOS;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;
@@ -717,23 +715,21 @@ struct {
 	__type(value, struct ingress_metrics);
 } ingress_metrics SEC(".maps");
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
-/* True where this packet is the last so far; a tie is later. */
-static __always_inline bool is_last(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the last so far, and its time is kept; a tie is later. */
+static __always_inline bool is_last(__u64 *time, __u64 now)
 {
-	if (*has && now < *time)
+	if (now < *time)
 		return 0;
 	*time = now;
-	*has = 1;
 	return 1;
 }
 
@@ -779,18 +775,19 @@ static __always_inline void count_ingress_flows(const struct packet *p, struct i
 	/* metric TCP_FLAGS = bit_or(tcp.flags); */
 	if (p->layers & TCP) {
 		row->TCP_FLAGS |= p->tcp_flags;
-		row->has_TCP_FLAGS = 1;
+		row->has |= HAS_TCP_FLAGS;
 	}
 	/* metric SRC_TOS = last(ip.dsfield); */
-	if (is_last(&row->SRC_TOS_time, &row->has_SRC_TOS, p->time))
+	if (is_last(&row->SRC_TOS_time, p->time))
 		row->SRC_TOS = p->ip_dsfield;
 	/* metric INPUT_SNMP = last(hook.ifindex); */
-	if (is_last(&row->INPUT_SNMP_time, &row->has_INPUT_SNMP, p->time))
+	if (is_last(&row->INPUT_SNMP_time, p->time))
 		row->INPUT_SNMP = p->hook_ifindex;
 	/* metric FIRST_SWITCHED = first(frame.time); */
-	is_first(&row->FIRST_SWITCHED, &row->has_FIRST_SWITCHED, p->time);
+	is_first(&row->FIRST_SWITCHED, p->time);
 	/* metric LAST_SWITCHED = last(frame.time); */
-	is_last(&row->LAST_SWITCHED, &row->has_LAST_SWITCHED, p->time);
+	is_last(&row->LAST_SWITCHED, p->time);
+	row->has |= HAS_SRC_TOS | HAS_INPUT_SNMP | HAS_FIRST_SWITCHED | HAS_LAST_SWITCHED;
 }
 
 /* ingress xdp */

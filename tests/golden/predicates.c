@@ -711,15 +711,15 @@ static __always_inline int spill(void *map, const void *key)
 	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
+enum { HAS_LARGEST = 1 << 0, HAS_LATEST = 1 << 1 };
 struct ingress_metrics {
 	struct counter seen, selected;
 	struct counter malformed[11];
 	__u64 syns;
 	__u64 packets;
-	__s64 largest;
 	__u64 latest;
-	__u8 has_largest;
-	__u8 has_latest;
+	__u32 largest;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -735,12 +735,13 @@ struct web_clients_key {
 	__u8 padding[7];
 } __attribute__((aligned(8)));
 
+enum { HAS_FIRST = 1 << 0 };
 struct web_clients_row {
 	__u64 first;
 	__u64 early;
 	__u64 bytes;
-	__u8 has_first;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct web_clients_slot {
 	struct web_clients_key key;
@@ -794,30 +795,29 @@ struct {
 	__type(value, struct web_metrics);
 } web_metrics SEC(".maps");
 
-static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x > *value)
-		*value = x;
-	*has = 1;
-}
+/* The greatest so far, kept in as many bytes as it needs: 0 is where it begins. */
+#define highest(kept, x)                                                                                               \
+	do {                                                                                                           \
+		typeof(kept) it = (x);                                                                                 \
+		if (it > (kept))                                                                                       \
+			(kept) = it;                                                                                   \
+	} while (0)
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
-/* True where this packet is the last so far; a tie is later. */
-static __always_inline bool is_last(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the last so far, and its time is kept; a tie is later. */
+static __always_inline bool is_last(__u64 *time, __u64 now)
 {
-	if (*has && now < *time)
+	if (now < *time)
 		return 0;
 	*time = now;
-	*has = 1;
 	return 1;
 }
 
@@ -839,10 +839,11 @@ static __always_inline void count_ingress(const struct packet *p)
 	if ((p->layers & TCP) && (p->tcp_flags & 0x002)) {
 		m->syns++;
 		/* metric largest = max(frame.len) where tcp.flags.syn; */
-		highest(&m->largest, &m->has_largest, p->frame_len);
+		highest(m->largest, p->frame_len);
 		/* metric latest = last(frame.time) where tcp.flags.syn; */
 		read_time(p);
-		is_last(&m->latest, &m->has_latest, p->time);
+		is_last(&m->latest, p->time);
+		m->has |= HAS_LARGEST | HAS_LATEST;
 	}
 	/* metric packets = count(); */
 	m->packets++;
@@ -880,13 +881,14 @@ static __always_inline void count_web_clients(const struct packet *p, struct web
 			return;
 	}
 	/* metric first = first(frame.time); */
-	is_first(&row->first, &row->has_first, p->time);
+	is_first(&row->first, p->time);
 	/* metric early = count() where tcp.len > 0; */
 	if ((p->layers & TCP_PAYLOAD) && p->tcp_len > 0) {
 		row->early++;
 		/* metric bytes = sum(tcp.len) where tcp.len > 0; */
 		row->bytes += p->tcp_len;
 	}
+	row->has |= HAS_FIRST;
 }
 
 /* ingress xdp as web */

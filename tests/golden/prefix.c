@@ -589,7 +589,7 @@ struct ingress_networks_key {
 
 struct ingress_networks_row {
 	__u64 bytes;
-};
+} __attribute__((aligned(8)));
 
 struct ingress_networks_slot {
 	struct ingress_networks_key key;

@@ -790,17 +790,16 @@ struct lan_flows_key {
 	__u64 life;
 } __attribute__((aligned(8)));
 
+enum { HAS_START = 1 << 0, HAS_END = 1 << 1, HAS_FLAGS = 1 << 2 };
 struct lan_flows_row {
 	struct flow flow;
 	__u64 packets;
 	__u64 bytes;
 	__u64 start;
 	__u64 end;
-	__u64 flags;
-	__u8 has_start;
-	__u8 has_end;
-	__u8 has_flags;
-};
+	__u16 flags;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct lan_flows_slot {
 	struct lan_flows_key key;
@@ -868,23 +867,21 @@ struct {
 	__type(value, struct lan_metrics);
 } lan_metrics SEC(".maps");
 
-/* True where this packet is the first so far; a tie is not earlier. */
-static __always_inline bool is_first(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the first so far, and its time is kept, as a complement; a tie is not earlier. */
+static __always_inline bool is_first(__u64 *time, __u64 now)
 {
-	if (*has && now >= *time)
+	if (~now <= *time)
 		return 0;
-	*time = now;
-	*has = 1;
+	*time = ~now;
 	return 1;
 }
 
-/* True where this packet is the last so far; a tie is later. */
-static __always_inline bool is_last(__u64 *time, __u8 *has, __u64 now)
+/* True where this packet is the last so far, and its time is kept; a tie is later. */
+static __always_inline bool is_last(__u64 *time, __u64 now)
 {
-	if (*has && now < *time)
+	if (now < *time)
 		return 0;
 	*time = now;
-	*has = 1;
 	return 1;
 }
 
@@ -942,14 +939,15 @@ static __always_inline void count_lan_flows(const struct packet *p, struct lan_m
 	/* metric bytes = sum(net.len) unit bytes ipfix octetDeltaCount; */
 	row->bytes += p->net_len;
 	/* metric start = first(frame.time) ipfix flowStartNanoseconds; */
-	is_first(&row->start, &row->has_start, p->time);
+	is_first(&row->start, p->time);
 	/* metric end = last(frame.time) ipfix flowEndNanoseconds; */
-	is_last(&row->end, &row->has_end, p->time);
+	is_last(&row->end, p->time);
 	/* metric flags = bit_or(tcp.flags) ipfix tcpControlBits; */
 	if (p->layers & TCP) {
 		row->flags |= p->tcp_flags;
-		row->has_flags = 1;
+		row->has |= HAS_FLAGS;
 	}
+	row->has |= HAS_START | HAS_END;
 }
 
 /* ingress xdp as lan */

@@ -702,7 +702,7 @@ struct ingress_ids_key {
 
 struct ingress_ids_row {
 	__u64 packets;
-};
+} __attribute__((aligned(8)));
 
 struct ingress_ids_slot {
 	struct ingress_ids_key key;

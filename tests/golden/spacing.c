@@ -737,7 +737,7 @@ struct egress_class_row {
 	__u64 jitter_count;
 	__u64 jitter_squares[2];
 	__u64 turns;
-};
+} __attribute__((aligned(8)));
 
 struct egress_class_slot {
 	struct egress_class_key key;
@@ -793,13 +793,13 @@ struct {
 } egress_metrics SEC(".maps");
 
 /* What a row of class remembers from packet to packet */
+enum { HAS_FRAME_TIME = 1 << 0, HAS_NET_TTL = 1 << 1 };
 struct egress_class_state {
 	__u64 seen; /* the window of the last packet */
 	__u64 frame_time;
-	__u64 net_ttl;
-	__u8 has_frame_time;
-	__u8 has_net_ttl;
-};
+	__u8 net_ttl;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct egress_class_memory {
 	struct bpf_spin_lock lock;
@@ -825,10 +825,11 @@ struct {
 } egress_class_other_memory SEC(".maps");
 
 /* What egress remembers from packet to packet */
+enum { HAS_FRAME_TIME_ = 1 << 0 };
 struct egress_state {
 	__u64 frame_time;
-	__u8 has_frame_time;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct egress_memory {
 	__u64 frame_time; /* twice, and 1 where there is one */
@@ -1006,22 +1007,22 @@ __noinline __u32 count_egress_class_once(const volatile struct packet *p, struct
 	*state = b->class;
 	/* delta(frame.time) */
 	state->frame_time = p->time;
-	state->has_frame_time = 1;
+	state->has |= HAS_FRAME_TIME;
 	/* prev(net.ttl) */
 	state->net_ttl = p->net_ttl;
-	state->has_net_ttl = 1;
+	state->has |= HAS_NET_TTL;
 	state->seen = b->window;
 	bpf_spin_unlock(&memory->lock);
 
 	/* metric jitter = stddev(delta(frame.time)) unit seconds; */
-	if (b->class.has_frame_time) {
+	if ((b->class.has & HAS_FRAME_TIME)) {
 		const __s64 x1 = (__s64)(__s64)((__u64)p->time - (__u64)(__s64)b->class.frame_time);
 		row->jitter += (__u64)x1 * p->weight;
 		row->jitter_count += p->weight;
 		add_square(row->jitter_squares, x1, p->weight);
 	}
 	/* metric turns = count() where net.ttl != prev(net.ttl); */
-	if (b->class.has_net_ttl && p->net_ttl != (__s64)b->class.net_ttl)
+	if ((b->class.has & HAS_NET_TTL) && p->net_ttl != (__s64)b->class.net_ttl)
 		row->turns += p->weight;
 	return 0;
 }
@@ -1073,10 +1074,10 @@ __noinline __u32 count_egress_once(const volatile struct packet *p)
 	/* delta(frame.time) */
 	const __u64 was = __sync_lock_test_and_set(&memory->frame_time, (__u64)p->time << 1 | 1);
 	b->section.frame_time = was >> 1;
-	b->section.has_frame_time = was & 1;
+	b->section.has = was & 1;
 
 	/* metric gaps = histogram(delta(frame.time), log2) unit seconds; */
-	if (b->section.has_frame_time) {
+	if ((b->section.has & HAS_FRAME_TIME_)) {
 		const __s64 x1 = (__s64)((__u64)p->time - (__u64)(__s64)b->section.frame_time);
 		const __u64 b1 = bucket_log2(x1);
 		m->gaps += (__u64)x1 * p->weight;

@@ -67,11 +67,10 @@ struct packet {
 	__u32 frame_len;
 };
 
+enum { HAS_SMALLEST = 1 << 0, HAS_LARGEST = 1 << 1 };
 struct ingress_metrics {
 	struct counter seen, selected;
 	struct counter malformed[1];
-	__s64 smallest;
-	__s64 largest;
 	__u64 average;
 	__u64 average_count;
 	__u64 spread;
@@ -81,8 +80,9 @@ struct ingress_metrics {
 	__u64 log_buckets[64];
 	__u64 fine;
 	__u64 fine_buckets[248];
-	__u8 has_smallest;
-	__u8 has_largest;
+	__u32 smallest;
+	__u32 largest;
+	__u8 has; /* which metrics saw a packet */
 };
 
 struct {
@@ -116,19 +116,22 @@ static __always_inline void add_square(__u64 *sum, __s64 x, __u64 weight)
 	sum[1] += high;
 }
 
-static __always_inline void lowest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x < *value)
-		*value = x;
-	*has = 1;
-}
+/* The greatest so far, kept in as many bytes as it needs: 0 is where it begins. */
+#define highest(kept, x)                                                                                               \
+	do {                                                                                                           \
+		typeof(kept) it = (x);                                                                                 \
+		if (it > (kept))                                                                                       \
+			(kept) = it;                                                                                   \
+	} while (0)
 
-static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x > *value)
-		*value = x;
-	*has = 1;
-}
+/* The lowest so far: its complement is kept, which is the greatest, and begins with 0. */
+#define lowest(kept, x)                                                                                                \
+	do {                                                                                                           \
+		typeof(kept) it = (x);                                                                                 \
+		it = ~it;                                                                                              \
+		if (it > (kept))                                                                                       \
+			(kept) = it;                                                                                   \
+	} while (0)
 
 /*
  * A bucket's index. Without the barriers the compiler leaves out a bound that it can prove and the verifier cannot, or goes
@@ -196,9 +199,9 @@ static __always_inline void count_ingress(const struct packet *p)
 		ledger_add(&m->malformed[cause], 1, p->frame_len);
 	ledger_add(&m->selected, 1, p->frame_len);
 	/* metric smallest = min(frame.len) unit bytes; */
-	lowest(&m->smallest, &m->has_smallest, p->frame_len);
+	lowest(m->smallest, p->frame_len);
 	/* metric largest = max(frame.len) unit bytes; */
-	highest(&m->largest, &m->has_largest, p->frame_len);
+	highest(m->largest, p->frame_len);
 	/* metric average = mean(frame.len) unit bytes; */
 	m->average += p->frame_len;
 	m->average_count++;
@@ -217,6 +220,7 @@ static __always_inline void count_ingress(const struct packet *p)
 	const __u64 b3 = bucket_loglinear(x3, 2);
 	m->fine += x3;
 	m->fine_buckets[at_most(b3, 247)]++;
+	m->has |= HAS_SMALLEST | HAS_LARGEST;
 }
 
 static __always_inline void sections_xdp(struct packet *p)

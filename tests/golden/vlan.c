@@ -558,7 +558,7 @@ struct ingress_vlans_key {
 struct ingress_vlans_row {
 	__u64 size;
 	__u64 size_buckets[26];
-};
+} __attribute__((aligned(8)));
 
 struct ingress_vlans_slot {
 	struct ingress_vlans_key key;

@@ -299,6 +299,112 @@ static void test_values(void **state)
 	assert_int_equal(merged("bit_and", six, (struct record){ 0 }).value, 6);
 }
 
+/*
+ * A number between bytes that are its neighbours', not aligned, and a byte of bits, of which the second is the
+ * metric's.
+ */
+#define NARROW_AT  3
+#define NARROW_HAS 12
+
+struct narrow {
+	uint8_t bytes[16];
+};
+
+static struct amon_layout narrow_layout(uint32_t size, enum amon_kept kept)
+{
+	struct amon_layout layout = amon_layout_nowhere;
+
+	layout.value = NARROW_AT;
+	layout.value_size = size;
+	layout.has = NARROW_HAS;
+	layout.has_bit = 1;
+	layout.kept = kept;
+	return layout;
+}
+
+/* As the data plane leaves it, which is told how by hand: the lowest byte first, as on this machine. */
+static struct narrow narrow_record(uint32_t size, enum amon_kept kept, uint64_t value)
+{
+	struct narrow record = { { [NARROW_AT - 1] = 0x55, [NARROW_AT + 8] = 0x55, [NARROW_HAS] = 0xa2 } };
+
+	for (uint32_t i = 0; i < size; i++)
+		record.bytes[NARROW_AT + i] = (uint8_t)((kept == AMON_KEPT_COMPLEMENT ? ~value : value) >> 8 * i);
+	return record;
+}
+
+static void check_narrow(const char *name, uint32_t size, enum amon_kept kept, uint64_t a, uint64_t b,
+                         uint64_t expected)
+{
+	const struct amon_aggregation *aggregation = amon_aggregation_find(name);
+	struct amon_layout layout = narrow_layout(size, kept);
+	struct narrow into = narrow_record(size, kept, a), from = narrow_record(size, kept, b);
+	struct narrow nothing = { { [NARROW_AT - 1] = 0x55, [NARROW_AT + 8] = 0x55, [NARROW_HAS] = 0xa0 } };
+	struct narrow wanted = narrow_record(size, kept, expected), other = nothing;
+
+	amon_merge_state(aggregation, &layout, &into, &from);
+	assert_memory_equal(&into, &wanted, sizeof(into));
+	assert_int_equal(amon_state_value(&layout, &into), expected);
+	amon_merge_state(aggregation, &layout, &into, &nothing);
+	assert_memory_equal(&into, &wanted, sizeof(into));
+	assert_false(amon_state_has(&layout, &other));
+	amon_merge_state(aggregation, &layout, &other, &into);
+	assert_memory_equal(&other, &wanted, sizeof(other));
+	amon_state_set_has(&layout, &other, false);
+	assert_int_equal(other.bytes[NARROW_HAS], 0xa0);
+}
+
+/* The ends of each width: 0 is a value, and so is the largest number, whose complement is 0. */
+static void test_narrow(void **state)
+{
+	static const struct {
+		uint32_t size;
+		uint64_t most;
+	} widths[] = { { 1, 0xff }, { 2, 0xffff }, { 4, 0xffffffff }, { 8, INT64_MAX } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(widths) / sizeof(*widths); i++) {
+		uint32_t size = widths[i].size;
+		uint64_t most = widths[i].most;
+
+		check_narrow("min", size, AMON_KEPT_COMPLEMENT, most, 0, 0);
+		check_narrow("min", size, AMON_KEPT_COMPLEMENT, 0, most, 0);
+		check_narrow("min", size, AMON_KEPT_COMPLEMENT, most, most, most);
+		check_narrow("min", size, AMON_KEPT_COMPLEMENT, 7, 5, 5);
+		check_narrow("max", size, AMON_KEPT_PLAIN, most, 0, most);
+		check_narrow("max", size, AMON_KEPT_PLAIN, 0, most, most);
+		check_narrow("max", size, AMON_KEPT_PLAIN, 0, 0, 0);
+		check_narrow("bit_or", size, AMON_KEPT_PLAIN, 0, 0, 0);
+		check_narrow("bit_or", size, AMON_KEPT_PLAIN, 0x41, 0x12, 0x53);
+		check_narrow("bit_and", size, AMON_KEPT_COMPLEMENT, most, most, most);
+		check_narrow("bit_and", size, AMON_KEPT_COMPLEMENT, 0x41, 0x43, 0x41);
+		check_narrow("bit_and", size, AMON_KEPT_COMPLEMENT, most, 0, 0);
+	}
+	/* the packet's time itself */
+	check_narrow("first", 8, AMON_KEPT_COMPLEMENT, 9, 4, 4);
+	check_narrow("first", 8, AMON_KEPT_COMPLEMENT, 0, 4, 0);
+	check_narrow("last", 8, AMON_KEPT_PLAIN, 9, 4, 9);
+	/* any bits, a sign too */
+	check_narrow("bit_and", 8, AMON_KEPT_COMPLEMENT, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1);
+	check_narrow("min", 8, AMON_KEPT_PLAIN, 3, (uint64_t)-3, (uint64_t)-3);
+}
+
+/* first(x): the time is the complement, the value is as it is. */
+static void test_first_of_value(void **state)
+{
+	const struct amon_aggregation *first = amon_aggregation_find("first");
+	struct amon_layout layout = layout_of(first);
+	struct record early = { .value = 1, .time = ~10ULL, .has = 1 }, late = { .value = 2, .time = ~20ULL, .has = 1 };
+	struct record same = { .value = 3, .time = ~10ULL, .has = 1 };
+
+	(void)state;
+	layout.kept = AMON_KEPT_COMPLEMENT;
+	amon_merge_state(first, &layout, &late, &early);
+	assert_int_equal(amon_state_value(&layout, &late), 1);
+	assert_int_equal(late.time, ~10ULL);
+	amon_merge_state(first, &layout, &early, &same);
+	assert_int_equal(amon_state_value(&layout, &early), 1);
+}
+
 static void test_times(void **state)
 {
 	struct record early = { .value = 1, .time = 10, .has = 1 }, late = { .value = 2, .time = 20, .has = 1 };
@@ -388,6 +494,8 @@ int main(void)
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_algebra),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_first_of_value),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_own_time),
 		cmocka_unit_test(test_addresses),

@@ -256,7 +256,7 @@ static uint64_t value_of(const struct amon_export_section *section, const uint8_
 
 	while (strcmp(section->columns[i].name, name))
 		i++;
-	return number_at(record, section->columns[i].layout.value);
+	return amon_state_value(&section->columns[i].layout, record);
 }
 
 /* Nothing is in `other`, and each row's fold is what its count() is: as many packets as were sent of it. */
@@ -306,6 +306,88 @@ static void test_replace_memory(void **state)
 	remove_probe();
 	traffic_free(traffic);
 	for (int i = 0; i < REMEMBERING; i++)
+		build_free(&probes[i]);
+}
+
+/* --- records that are laid out otherwise */
+
+/* The same extremes at other places, and one of each that the other has not. */
+static const char *const extremes[] = {
+	"probe p { ingress xdp { metric low = min(frame.len); metric going = max(u8(frame.len));"
+	"table t by ip.src size 1Ki { metric c = count(); metric low = min(u16(frame.len)); metric going = "
+	"first(frame.time); metric every = bit_and(u8(frame.len)); metric none = min(frame.len) where udp; } } }",
+	"probe p { ingress xdp { metric coming = min(u8(frame.len)); metric top = max(frame.time); metric low = "
+	"min(frame.len);"
+	"table t by ip.src size 1Ki { metric every = bit_and(u8(frame.len)); metric coming = min(u8(frame.len)); "
+	"metric "
+	"none = min(frame.len) where udp; metric c = count(); metric high = max(frame.len); metric low = "
+	"min(u16(frame.len)); } } }",
+};
+
+static void check_extreme(const struct amon_export_column *column, const uint8_t *record, bool seen)
+{
+	assert_int_equal(amon_state_has(&column->layout, record), seen);
+	/* all packets have 60 bytes; of no packet the least is the largest there is */
+	if (seen)
+		assert_int_equal(amon_state_value(&column->layout, record), 60);
+}
+
+/* `seen` is of what the probe that ran before had not. */
+static void check_extremes(const struct built *built, bool seen)
+{
+	static const char *const carried[] = { "low", "every" }, *const fresh[] = { "coming", "high" };
+	const struct amon_export_section *section = &built->fixture->exports->sections[0];
+	const struct amon_export_table *table = &section->tables[0];
+	uint64_t sequence;
+	struct amon_collected *counts = cut_deployed(built, &sequence);
+	const struct amon_collected_table *rows = &counts->sections[0].tables[0];
+
+	for (uint32_t i = 0; i < section->column_count; i++)
+		if (!strcmp(section->columns[i].name, "low") || !strcmp(section->columns[i].name, "coming"))
+			check_extreme(&section->columns[i], counts->sections[0].record,
+			              seen || !strcmp(section->columns[i].name, "low"));
+	assert_int_equal(rows->row_count, SESSIONS);
+	for (uint64_t row = 0; row < rows->row_count; row++) {
+		const uint8_t *record = rows->records + row * table->record_size;
+
+		for (int i = 0; i < 2; i++) {
+			check_extreme(find_column(table, carried[i]), record, true);
+			check_extreme(find_column(table, fresh[i]), record, seen);
+		}
+		check_extreme(find_column(table, "none"), record, false);
+	}
+	amon_collected_free(counts);
+}
+
+static void send_each_once(struct traffic *traffic)
+{
+	assert_int_equal(traffic_start(traffic, 1, SESSIONS), 0);
+	while (traffic_runs(traffic))
+		usleep(1000);
+	traffic_stop(traffic);
+}
+
+/* What both have goes on, what is new begins with nothing. */
+static void test_replace_layouts(void **state)
+{
+	struct built probes[2] = { { NULL, NULL, 0 }, { NULL, NULL, 0 } };
+	struct traffic *traffic;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	for (int i = 0; i < 2; i++)
+		probes[i] = build(extremes[i]);
+	traffic = traffic_new("v1", SESSIONS, TRAFFIC_IN_TURN);
+	assert_int_equal(traffic_pace(traffic, "v0"), 0);
+	deploy(&probes[0]);
+	send_each_once(traffic);
+	replace(&probes[0], &probes[1]);
+	check_extremes(&probes[1], false);
+	send_each_once(traffic);
+	check_extremes(&probes[1], true);
+	remove_probe();
+	traffic_free(traffic);
+	for (int i = 0; i < 2; i++)
 		build_free(&probes[i]);
 }
 
@@ -437,6 +519,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_replace_totals, end_all),
 		cmocka_unit_test_teardown(test_replace_snapshot, end_all),
 		cmocka_unit_test_teardown(test_replace_memory, end_all),
+		cmocka_unit_test_teardown(test_replace_layouts, end_all),
 		cmocka_unit_test_teardown(test_killed_readers, end_all),
 	};
 

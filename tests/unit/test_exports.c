@@ -109,6 +109,35 @@ static void test_addresses(void **state)
 	assert_memory_equal(back->sections[0].tables[0].having->ranges, ranges, sizeof(ranges));
 }
 
+/* Numbers as narrow as they are, kept as complements, one bit for each. */
+static void test_narrow(void **state)
+{
+	struct amon_arena *arena = *state;
+	struct amon_exports *exports = sample_exports(arena);
+	struct amon_layout *layout = &exports->sections[0].tables[0].columns[FLOW_LOWEST].layout;
+	const struct amon_layout *back;
+
+	for (uint32_t size = 1; size <= 8; size *= 2) {
+		*layout = (struct amon_layout){ .value = FLOW_AT(lowest),
+			                        .count = UINT32_MAX,
+			                        .squares = UINT32_MAX,
+			                        .time = UINT32_MAX,
+			                        .buckets = UINT32_MAX,
+			                        .has = FLOW_AT(has_lowest),
+			                        .value_size = size,
+			                        .version = UINT32_MAX,
+			                        .has_bit = 7,
+			                        .kept = AMON_KEPT_COMPLEMENT };
+		check_round_trip(arena, exports);
+		back = &decode(arena, amon_exports_encode(arena, exports))
+		                ->sections[0]
+		                .tables[0]
+		                .columns[FLOW_LOWEST]
+		                .layout;
+		assert_memory_equal(back, layout, sizeof(*back));
+	}
+}
+
 /* --- damage: each breaks one thing that the runtime relies on */
 
 static struct amon_export_table *flows(struct amon_exports *exports)
@@ -141,6 +170,28 @@ static void break_count(struct amon_exports *e)
 static void break_has(struct amon_exports *e)
 {
 	flow(e, FLOW_LOWEST)->layout.has = UINT32_MAX;
+}
+
+static void break_has_bit(struct amon_exports *e)
+{
+	flow(e, FLOW_LOWEST)->layout.has_bit = 8;
+}
+
+/* The least of numbers of 3 bytes. */
+static void break_width(struct amon_exports *e)
+{
+	flow(e, FLOW_LOWEST)->layout.value_size = 3;
+}
+
+/* Sums grow. */
+static void break_sum_width(struct amon_exports *e)
+{
+	flow(e, FLOW_BYTES)->layout.value_size = 4;
+}
+
+static void break_time_width(struct amon_exports *e)
+{
+	flow(e, FLOW_START)->layout.value_size = 4;
 }
 
 static void break_time(struct amon_exports *e)
@@ -319,14 +370,14 @@ static void break_name(struct amon_exports *e)
 static void test_damage(void **state)
 {
 	static void (*const damages[])(struct amon_exports *exports) = {
-		break_value,          break_count,        break_has,         break_time,         break_own_time,
-		break_squares,        break_bucket_count, break_buckets,     break_bits,         break_step,
-		break_edges,          break_version,      break_key,         break_key_width,    break_key_count,
-		break_key_overlap,    break_key_size,     break_record_size, break_address_size, break_aggregation,
-		break_min_of_address, break_top,          break_ledger,      break_other,        break_divisor,
-		break_reference,      break_section,      break_scope,       break_member,       break_circle,
-		break_operand,        break_operator,     break_derive,      break_probe,        break_hooks,
-		break_name,
+		break_value,        break_count,       break_has,          break_time,        break_own_time,
+		break_has_bit,      break_width,       break_sum_width,    break_time_width,  break_squares,
+		break_bucket_count, break_buckets,     break_bits,         break_step,        break_edges,
+		break_version,      break_key,         break_key_width,    break_key_count,   break_key_overlap,
+		break_key_size,     break_record_size, break_address_size, break_aggregation, break_min_of_address,
+		break_top,          break_ledger,      break_other,        break_divisor,     break_reference,
+		break_section,      break_scope,       break_member,       break_circle,      break_operand,
+		break_operator,     break_derive,      break_probe,        break_hooks,       break_name,
 	};
 	struct amon_arena *arena = *state;
 
@@ -500,23 +551,23 @@ static void test_not_a_table(void **state)
 		"[]",
 		"null",
 		"{}",
-		"{\"version\":1}",
-		"{\"version\":2,\"probe\":\"p\"}",
-		"{\"version\":\"1\",\"probe\":\"p\"}",
-		"{\"version\":1,\"probe\":5}",
-		"{\"version\":1,\"probe\":\"p\",\"unheard_of\":1}",
-		"{\"version\":1,\"probe\":\"p\",\"probe\":\"q\"}",
-		"{\"version\":1,\"probe\":\"p\",\"window\":-1}",
-		"{\"version\":1,\"probe\":\"p\",\"window\":1.5}",
-		"{\"version\":1,\"probe\":\"p\",\"sections\":{}}",
-		"{\"version\":1,\"probe\":\"p\",\"sections\":[null]}",
-		"{\"version\":1,\"probe\":\"p\",\"uses_vlan\":2}",
-		"{\"version\":1,\"probe\":\"p\"}x",
+		"{\"version\":2}",
+		"{\"version\":1,\"probe\":\"p\"}",
+		"{\"version\":\"2\",\"probe\":\"p\"}",
+		"{\"version\":2,\"probe\":5}",
+		"{\"version\":2,\"probe\":\"p\",\"unheard_of\":1}",
+		"{\"version\":2,\"probe\":\"p\",\"probe\":\"q\"}",
+		"{\"version\":2,\"probe\":\"p\",\"window\":-1}",
+		"{\"version\":2,\"probe\":\"p\",\"window\":1.5}",
+		"{\"version\":2,\"probe\":\"p\",\"sections\":{}}",
+		"{\"version\":2,\"probe\":\"p\",\"sections\":[null]}",
+		"{\"version\":2,\"probe\":\"p\",\"uses_vlan\":2}",
+		"{\"version\":2,\"probe\":\"p\"}x",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		assert_null(decode(*state, texts[i]));
-	assert_non_null(decode(*state, "{\"version\":1,\"probe\":\"p\"}"));
+	assert_non_null(decode(*state, "{\"version\":2,\"probe\":\"p\"}"));
 }
 
 static struct amon_export_value *chain(struct amon_arena *arena, uint32_t length)
@@ -662,6 +713,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_constants, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_narrow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_users_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_users_round_trip, setup, teardown),

@@ -49,7 +49,7 @@ struct fixture {
 static int begin(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct amon_layout layout = { NONE, NONE, NONE, NONE, NONE, NONE, 8, NONE, 0 };
+	struct amon_layout layout = amon_layout_nowhere;
 
 	f->columns[0] =
 	        (struct amon_export_column){ .kind = AMON_COLUMN_KEY, .type.base = AMON_BASE_INT, .layout = layout };
