@@ -227,15 +227,18 @@ int command_show(struct options *options)
 
 /* --- remove */
 
-/* Rows that are open end with the probe: they are its last read. */
+/* Rows that are open end with the probe: they are its last read. What another version of amon left running may say
+ * nothing to this one, and is taken away all the same. */
 static int read_last(const struct options *options, struct amon_deployment *deployment, const char *name)
 {
 	struct opened opened = { .deployment = *deployment };
-	int status = compilation_of_object(&opened.c, deployment->object, deployment->object_size, name);
+	int status = EXIT_DONE;
 
-	deployment->object = NULL;
-	if (!status && amon_exports_expire(opened.c.exports))
+	if (compilation_of_object(&opened.c, deployment->object, deployment->object_size, name))
+		fprintf(stderr, "amonc: warning: %s is removed without a last read\n", name);
+	else if (amon_exports_expire(opened.c.exports))
 		status = read_probe(options, &opened, true);
+	deployment->object = NULL;
 	compilation_free(&opened.c);
 	return status;
 }

@@ -437,7 +437,7 @@ static bool replaces(enum amon_merge merge, const struct amon_layout *layout, co
 	}
 }
 
-/* Bits that both have as complements are bits that either has not. */
+/* Of complements, &= does what |= does of what they stand for, and the other way round. */
 static void merge_bits(bool any, const struct amon_layout *layout, void *into, const void *from)
 {
 	uint8_t *to = (uint8_t *)into + layout->value;

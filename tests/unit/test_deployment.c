@@ -35,17 +35,23 @@ struct built {
 	size_t size;
 };
 
-static struct built build(const char *spec)
+static struct built build_telling(const char *spec, const char *exports)
 {
 	struct built built = { .fixture = fixture_new(spec, NULL) };
-	const char *exports = amon_exports_encode(built.fixture->arena, built.fixture->exports);
 
+	if (!exports)
+		exports = amon_exports_encode(built.fixture->arena, built.fixture->exports);
 	built.size = built.fixture->object.object_size;
 	built.object = malloc(built.size);
 	memcpy(built.object, built.fixture->object.object, built.size);
 	assert_int_equal(
 	        amon_object_add_section(&built.object, &built.size, AMON_EXPORTS_SECTION, exports, strlen(exports)), 0);
 	return built;
+}
+
+static struct built build(const char *spec)
+{
+	return build_telling(spec, NULL);
 }
 
 static void build_free(struct built *built)
@@ -495,6 +501,27 @@ static void test_killed_readers(void **state)
 	build_free(&built);
 }
 
+/* --- probes of another version of amon */
+
+/* What nobody here can read is taken away all the same. */
+static void test_remove_unread(void **state)
+{
+	struct built built;
+	struct amon_failure failure = { .message = "" };
+	struct amon_deployment deployment;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	built = build_telling("probe p { ingress xdp { metric n = count(); } }", "{\"version\":1,\"probe\":\"p\"}");
+	deploy(&built);
+	assert_int_not_equal(system(AMON_BUILD_DIR "/amonc read p 2>/dev/null"), 0);
+	assert_int_equal(system(AMON_BUILD_DIR "/amonc remove p 2>/dev/null"), 0);
+	assert_int_not_equal(amon_deployment_open("p", &deployment, &failure), 0);
+	amon_failure_clear(&failure);
+	amon_deployment_close(&deployment);
+	build_free(&built);
+}
+
 /* Behind each test: what one that failed has left running. */
 static int end_all(void **state)
 {
@@ -521,6 +548,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_replace_memory, end_all),
 		cmocka_unit_test_teardown(test_replace_layouts, end_all),
 		cmocka_unit_test_teardown(test_killed_readers, end_all),
+		cmocka_unit_test_teardown(test_remove_unread, end_all),
 	};
 
 	if (argc > 1)
