@@ -12,6 +12,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 	/*@if FRAGHDR*/
 	bool has_fraghdr;
 	/*@end*/
@@ -30,7 +31,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -42,6 +43,19 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 {
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
+/*@if PLAIN*/
+
+/* The same, or NULL where they are not in place. */
+static __always_inline const void *in_place(const struct cursor *c, __u32 at, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured || h + size > c->end)
+		return 0;
+	__builtin_assume(h != 0);
+	return h;
+}
+/*@end*/
 
 /*@if APART*/
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */

@@ -417,6 +417,7 @@ static void plan_walk(struct amon_plan *plan)
 		walked |= BIT(PPPOE) | BIT(MPLS) | BIT(VLAN);
 	plan->walked = walked;
 	plan->parses = walked != 0;
+	plan->plain = walked & NET;
 	plan->walks_extensions = (walked & BIT(IPV6)) && (late || (walked & ABOVE_NET));
 	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
 		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;

@@ -221,6 +221,7 @@ struct amon_plan {
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
 	bool walks_extensions, parses;
+	bool plain;    /* most packets are read before the parser is called, which takes the others (plain.h) */
 	bool own_rows; /* some table has rows of each CPU's own */
 	bool expires;  /* and some has rows that end */
 	bool numbered; /* some section needs the number of the window */
