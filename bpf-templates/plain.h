@@ -60,7 +60,9 @@ static __always_inline bool plain_ipv4(struct cursor *c)
 {
 	const struct ipv4 *h = in_place(c, c->at, sizeof(*h));
 
-	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || read_ipv4(c, h, sizeof(*h)) != WHOLE)
+	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || !h->tot_len)
+		return 0;
+	if (read_ipv4(c, h, sizeof(*h)) != WHOLE)
 		return 0;
 	/*@if WALK_L4*/
 	return plain_transport(c);

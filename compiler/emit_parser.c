@@ -232,10 +232,11 @@ static void write_start(FILE *out, bool xdp, bool both)
 	fprintf(out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
 	fprintf(out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
 	fprintf(out, "\t\t.wire = %s,\n", xdp ? "p->frame_len" : "amon_replay ? amon_frame.length : skb->len");
-	fprintf(out, "\t\t.kept = amon_replay ? amon_frame.captured : ~0U,\n");
+	fprintf(out, "\t\t.kept = ~0U,\n");
 	if (both)
 		fprintf(out, "\t\t.xdp = %d,\n", xdp);
-	fprintf(out, "\t};\n\n\tc.captured = c.wire < c.kept ? c.wire : c.kept;\n\treturn c;\n}\n\n");
+	fprintf(out, "\t};\n\n\tc.captured = c.wire;\n\tif (amon_replay) {\n\t\tc.kept = amon_frame.captured;\n"
+	             "\t\tc.captured = c.wire < c.kept ? c.wire : c.kept;\n\t}\n\treturn c;\n}\n\n");
 }
 
 static void expand_start(const struct emitter *e, FILE *out)

@@ -122,10 +122,14 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 

@@ -134,10 +134,14 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -468,7 +472,9 @@ static __always_inline bool plain_ipv4(struct cursor *c)
 {
 	const struct ipv4 *h = in_place(c, c->at, sizeof(*h));
 
-	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || read_ipv4(c, h, sizeof(*h)) != WHOLE)
+	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || !h->tot_len)
+		return 0;
+	if (read_ipv4(c, h, sizeof(*h)) != WHOLE)
 		return 0;
 	return 1;
 }

@@ -112,10 +112,14 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
