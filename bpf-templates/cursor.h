@@ -57,6 +57,26 @@ static __always_inline const void *in_place(const struct cursor *c, __u32 at, __
 }
 /*@end*/
 
+/*@if PAIRS*/
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
+}
+
+/*@end*/
+/*@if ADDRESSES*/
+static __always_inline void store_address(__be32 *to, const __be32 *from)
+{
+	store_pair(to, from[0], from[1]);
+	store_pair(to + 2, from[2], from[3]);
+}
+
+/*@end*/
 /*@if APART*/
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
 static __always_inline __u32 bounded(__u32 at)

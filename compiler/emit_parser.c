@@ -39,6 +39,17 @@ static bool reads_late(const struct amon_plan *plan)
 	return false;
 }
 
+/* The parser walks one of the `layers`, and reads something of it that it stores by 8 bytes. */
+static bool stores_pairs(const struct amon_plan *plan, uint32_t layers)
+{
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		for (int r = 0; r < 3 && plan->members[i].field->reads[r].expression; r++)
+			if ((AMON_LAYER_BIT(plan->members[i].field->reads[r].layer) & plan->walked & layers) &&
+			    amon_plan_is_aligned(&plan->members[i]))
+				return true;
+	return false;
+}
+
 static bool payload(const struct amon_plan *plan)
 {
 	return (plan->walked & (BIT(L4_LEN) | BIT(TCP_PAYLOAD))) || plan->slice_count;
@@ -65,6 +76,10 @@ static bool holds_word(const struct emitter *e, const char *word)
 		return walks_link(plan) || plan->walks_extensions;
 	if (!strcmp(word, "WALK_EXTENSIONS"))
 		return plan->walks_extensions;
+	if (!strcmp(word, "PAIRS"))
+		return stores_pairs(plan, UINT32_MAX);
+	if (!strcmp(word, "ADDRESSES"))
+		return stores_pairs(plan, BIT(IPV6));
 	if (!strcmp(word, "PLAIN"))
 		return plan->plain;
 	if (!strcmp(word, "LATE"))
@@ -107,24 +122,36 @@ static bool template_holds(void *data, const char *word)
 	return holds_word(e, word);
 }
 
+/* What `layer` reads of a member, and of its other half where it is a pair. */
+static void write_read(FILE *out, const struct amon_plan_member *member, const struct amon_field_read *read,
+                       const char *indent)
+{
+	const char *name = member->field->member, *type = member->field->c_type;
+
+	if (member->pair)
+		fprintf(out, "%sstore_pair(&c->p->%s, %s, %s);\n", indent, name, read->expression,
+		        member[1].field->reads[0].expression);
+	else if (!strcmp(type, "__be32[4]") && read->layer == AMON_LAYER_IPV4)
+		fprintf(out, "%sstore_pair(c->p->%s, %s, 0);\n", indent, name, read->expression);
+	else if (!strcmp(type, "__be32[4]"))
+		fprintf(out, "%sstore_address(c->p->%s, %s);\n", indent, name, read->expression);
+	else if (strchr(type, '['))
+		fprintf(out, "%s__builtin_memcpy(c->p->%s, %s, 6);\n", indent, name, read->expression);
+	else
+		fprintf(out, "%sc->p->%s = %s;\n", indent, name, read->expression);
+}
+
 static void expand_reads(const struct amon_plan *plan, FILE *out, enum amon_layer layer, bool late, const char *indent)
 {
+	if (layer == AMON_LAYER_TCP_PAYLOAD || layer == AMON_LAYER_L4_LEN)
+		return;
 	for (uint32_t i = 0; i < plan->member_count; i++) {
-		const struct amon_field *field = plan->members[i].field;
+		const struct amon_plan_member *member = &plan->members[i];
 
-		for (int r = 0; r < 3 && field->reads[r].expression; r++) {
-			if (field->reads[r].layer != layer || field->reads[r].late != late ||
-			    layer == AMON_LAYER_TCP_PAYLOAD || layer == AMON_LAYER_L4_LEN)
-				continue;
-			if (!strcmp(field->c_type, "__be32[4]") && layer == AMON_LAYER_IPV4)
-				fprintf(out, "%sc->p->%s[0] = %s;\n", indent, field->member,
-				        field->reads[r].expression);
-			else if (strchr(field->c_type, '['))
-				fprintf(out, "%s__builtin_memcpy(c->p->%s, %s, %s);\n", indent, field->member,
-				        field->reads[r].expression, strcmp(field->c_type, "__u8[6]") ? "16" : "6");
-			else
-				fprintf(out, "%sc->p->%s = %s;\n", indent, field->member, field->reads[r].expression);
-		}
+		for (int r = 0; r < 3 && member->field->reads[r].expression; r++)
+			if (member->field->reads[r].layer == layer && member->field->reads[r].late == late &&
+			    !(i && member[-1].pair))
+				write_read(out, member, &member->field->reads[r], indent);
 	}
 }
 

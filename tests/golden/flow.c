@@ -19,6 +19,7 @@ typedef _Bool bool;
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
 #define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
 #define likely(x)	    __builtin_expect(!!(x), 1)
 #define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
@@ -87,8 +88,8 @@ struct packet {
 	__u8 proto;
 	bool fragment, later;
 	__u32 frame_len;
-	__be32 net_src[4];
-	__be32 net_dst[4];
+	__be32 net_src[4] __aligned(8);
+	__be32 net_dst[4] __aligned(8);
 	__u8 net_version;
 	__u8 net_proto;
 	__u16 l4_srcport;
@@ -165,6 +166,22 @@ static __always_inline const void *in_place(const struct cursor *c, __u32 at, __
 		return 0;
 	__builtin_assume(h != 0);
 	return h;
+}
+
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
+}
+
+static __always_inline void store_address(__be32 *to, const __be32 *from)
+{
+	store_pair(to, from[0], from[1]);
+	store_pair(to + 2, from[2], from[3]);
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -339,8 +356,8 @@ static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, _
 	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
 
 	c->layers |= IPV4;
-	c->p->net_src[0] = h->saddr;
-	c->p->net_dst[0] = h->daddr;
+	store_pair(c->p->net_src, h->saddr, 0);
+	store_pair(c->p->net_dst, h->daddr, 0);
 	c->p->net_version = 4;
 	c->p->net_proto = h->protocol;
 	if (length < size)
@@ -384,8 +401,8 @@ static __always_inline __u32 read_ipv6(struct cursor *c, const struct ipv6 *h)
 	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
 	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
 	c->layers |= IPV6;
-	__builtin_memcpy(c->p->net_src, h->saddr, 16);
-	__builtin_memcpy(c->p->net_dst, h->daddr, 16);
+	store_address(c->p->net_src, h->saddr);
+	store_address(c->p->net_dst, h->daddr);
 	c->p->net_version = 6;
 	c->proto = h->next_header;
 	c->fragment = c->later = 0;

@@ -19,6 +19,7 @@ typedef _Bool bool;
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
 #define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
 #define likely(x)	    __builtin_expect(!!(x), 1)
 #define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
@@ -91,7 +92,7 @@ struct packet {
 	__u8 proto;
 	bool fragment, later;
 	__u32 frame_len;
-	__be32 ip_src;
+	__be32 ip_src __aligned(8);
 	__be32 ip_dst;
 	__u16 tcp_dstport;
 	__u16 tcp_flags;
@@ -186,6 +187,16 @@ static __always_inline const void *in_place(const struct cursor *c, __u32 at, __
 		return 0;
 	__builtin_assume(h != 0);
 	return h;
+}
+
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -363,8 +374,7 @@ static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, _
 	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
 
 	c->layers |= IPV4;
-	c->p->ip_src = h->saddr;
-	c->p->ip_dst = h->daddr;
+	store_pair(&c->p->ip_src, h->saddr, h->daddr);
 	if (length < size)
 		return IP_LENGTH;
 	c->proto = h->protocol;

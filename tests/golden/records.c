@@ -19,6 +19,7 @@ typedef _Bool bool;
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
 #define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
 #define likely(x)	    __builtin_expect(!!(x), 1)
 #define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
@@ -88,8 +89,8 @@ struct packet {
 	__u32 at;
 	__u16 type;
 	__u32 frame_len;
-	__be32 net_src[4];
-	__be32 net_dst[4];
+	__be32 net_src[4] __aligned(8);
+	__be32 net_dst[4] __aligned(8);
 	__u8 net_version;
 	__u8 net_proto;
 	__u32 net_len;
@@ -186,6 +187,16 @@ static __always_inline const void *in_place(const struct cursor *c, __u32 at, __
 		return 0;
 	__builtin_assume(h != 0);
 	return h;
+}
+
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -360,8 +371,8 @@ static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, _
 	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
 
 	c->layers |= IPV4;
-	c->p->net_src[0] = h->saddr;
-	c->p->net_dst[0] = h->daddr;
+	store_pair(c->p->net_src, h->saddr, 0);
+	store_pair(c->p->net_dst, h->daddr, 0);
 	c->p->net_version = 4;
 	c->p->net_proto = h->protocol;
 	c->p->net_len = length;
