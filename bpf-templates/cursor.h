@@ -12,6 +12,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 	/*@if FRAGHDR*/
 	bool has_fraghdr;
 	/*@end*/
@@ -30,7 +31,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -42,7 +43,40 @@ static __always_inline const void *header(const struct cursor *c, __u32 at, void
 {
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
 }
+/*@if PLAIN*/
 
+/* The same, or NULL where they are not in place. */
+static __always_inline const void *in_place(const struct cursor *c, __u32 at, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured || h + size > c->end)
+		return 0;
+	__builtin_assume(h != 0);
+	return h;
+}
+/*@end*/
+
+/*@if PAIRS*/
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
+}
+
+/*@end*/
+/*@if ADDRESSES*/
+static __always_inline void store_address(__be32 *to, const __be32 *from)
+{
+	store_pair(to, from[0], from[1]);
+	store_pair(to + 2, from[2], from[3]);
+}
+
+/*@end*/
 /*@if APART*/
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
 static __always_inline __u32 bounded(__u32 at)

@@ -4,6 +4,22 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	/*@layer ETH*/
+	/*@if ETH_TYPE*/
+	if (c->type >= 0x600 || !c->type)
+		c->layers |= ETH_TYPE;
+	/*@end*/
+	/*@if ETH_LEN*/
+	if (c->type && c->type <= 1500)
+		c->layers |= ETH_LEN;
+	/*@end*/
+	/*@fields ETH ETH_TYPE ETH_LEN*/
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -11,17 +27,6 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	/*@layer ETH*/
-	/*@if ETH_TYPE*/
-	if (c->type >= 0x600 || !c->type)
-		c->p->layers |= ETH_TYPE;
-	/*@end*/
-	/*@if ETH_LEN*/
-	if (c->type && c->type <= 1500)
-		c->p->layers |= ETH_LEN;
-	/*@end*/
-	/*@fields ETH ETH_TYPE ETH_LEN*/
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }

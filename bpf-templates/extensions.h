@@ -51,20 +51,20 @@ static __always_inline __u32 extensions(struct cursor *c)
 		}
 		/*@if HOPOPTS*/
 		if (c->proto == 0 && c->at + size <= c->limit)
-			c->p->layers |= HOPOPTS;
+			c->layers |= HOPOPTS;
 		/*@end*/
 		/*@if ROUTING*/
 		if (c->proto == 43 && c->at + size <= c->limit)
-			c->p->layers |= ROUTING;
+			c->layers |= ROUTING;
 		/*@end*/
 		/*@if AH*/
 		/* its fixed part has twelve bytes, whatever its length says */
 		if (c->proto == 51 && c->at + (size > 12 ? size : 12) <= c->limit)
-			c->p->layers |= AH;
+			c->layers |= AH;
 		/*@end*/
 		/*@if DSTOPTS*/
 		if (c->proto == 60 && c->at + size <= c->limit)
-			c->p->layers |= DSTOPTS;
+			c->layers |= DSTOPTS;
 		/*@end*/
 		c->proto = h->next_header;
 		c->at = bounded(c->at + size);

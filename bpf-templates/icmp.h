@@ -19,7 +19,7 @@ static __always_inline __u32 icmp(struct cursor *c)
 	/*@if ICMP_ECHO*/
 	/* queries and replies: echo, timestamp, information, address mask */
 	if (h->type == 0 || h->type == 8 || (h->type >= 13 && h->type <= 18)) {
-		c->p->layers |= ICMP_ECHO;
+		c->layers |= ICMP_ECHO;
 		/*@fields ICMP_ECHO*/
 	}
 	/*@end*/

@@ -13,13 +13,8 @@ static __always_inline __u8 traffic_class(const struct ipv6 *h)
 }
 
 /*@end*/
-static __always_inline __u32 ipv6(struct cursor *c)
+static __always_inline __u32 read_ipv6(struct cursor *c, const struct ipv6 *h)
 {
-	struct ipv6 copy;
-	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
-
-	if (!h)
-		return IP_TRUNCATED;
 	if (ntohl(h->version_flow) >> 28 != 6)
 		return IP_HEADER;
 	c->length = ntohs(h->payload_len) + sizeof(*h);
@@ -34,5 +29,13 @@ static __always_inline __u32 ipv6(struct cursor *c)
 	c->proto = h->next_header;
 	c->fragment = c->later = 0;
 	c->at += sizeof(*h);
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	return h ? read_ipv6(c, h) : IP_TRUNCATED;
 }

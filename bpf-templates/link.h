@@ -25,10 +25,10 @@ static __always_inline __u32 walk_link(struct cursor *c)
 	__u32 cause;
 
 	/*@if TAG_IN_SKB*/
-	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+	if (likely((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c)))
 		return WHOLE;
 	/*@else*/
-	if (c->type < 0x8100 || c->type == 0x86dd)
+	if (likely(c->type < 0x8100 || c->type == 0x86dd))
 		return WHOLE;
 	/*@end*/
 	c->p->type = c->type;

@@ -41,7 +41,11 @@ static __always_inline __u32 parse(struct cursor *c)
 	/*@if WALK_EXTENSIONS*/
 	if (c->type == 0x86dd && is_extension(c->proto))
 		cause = walk_extensions(c);
-	/*@late IPV6*/
+	/*@if LATE*/
+	if (c->type == 0x86dd) {
+		/*@late IPV6*/
+	}
+	/*@end*/
 	if (cause)
 		return cause;
 	/*@end*/

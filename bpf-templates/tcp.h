@@ -5,18 +5,10 @@ struct tcp {
 	__be16 offset_flags, window, check, urgent;
 };
 
-static __always_inline __u32 tcp(struct cursor *c)
+static __always_inline __u32 read_tcp(struct cursor *c, const struct tcp *h)
 {
-	struct tcp copy;
-	const struct tcp *h;
-	__u32 size;
+	__u32 size = ntohs(h->offset_flags) >> 12 << 2;
 
-	if (c->at + sizeof(*h) > c->limit)
-		return TCP_TRUNCATED;
-	h = bytes_at(c, c->at, &copy, sizeof(copy));
-	if (!h)
-		return TCP_TRUNCATED;
-	size = ntohs(h->offset_flags) >> 12 << 2;
 	/*@layer TCP*/
 	/*@fields TCP*/
 	if (size < sizeof(*h) || c->at + size > c->ip_end)
@@ -32,5 +24,15 @@ static __always_inline __u32 tcp(struct cursor *c)
 	/*@end*/
 	/*@slices tcp.payload*/
 	/*@end*/
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 tcp(struct cursor *c)
+{
+	struct tcp copy;
+	const struct tcp *h = 0;
+
+	if (c->at + sizeof(*h) <= c->limit)
+		h = bytes_at(c, c->at, &copy, sizeof(copy));
+	return h ? read_tcp(c, h) : TCP_TRUNCATED;
 }

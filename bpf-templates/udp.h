@@ -3,16 +3,8 @@ struct udp {
 	__be16 source, dest, length, check;
 };
 
-static __always_inline __u32 udp(struct cursor *c)
+static __always_inline void read_udp(struct cursor *c, const struct udp *h __maybe_unused)
 {
-	struct udp copy;
-	const struct udp *h;
-
-	if (c->at + sizeof(*h) > c->limit)
-		return UDP_TRUNCATED;
-	h = bytes_at(c, c->at, &copy, sizeof(copy));
-	if (!h)
-		return UDP_TRUNCATED;
 	/*@layer UDP*/
 	/*@fields UDP*/
 	/*@if PAYLOAD*/
@@ -22,5 +14,17 @@ static __always_inline __u32 udp(struct cursor *c)
 	/*@end*/
 	/*@slices udp.payload*/
 	/*@end*/
-	return 0;
+}
+
+static __always_inline __u32 udp(struct cursor *c)
+{
+	struct udp copy;
+	const struct udp *h = 0;
+
+	if (c->at + sizeof(*h) <= c->limit)
+		h = bytes_at(c, c->at, &copy, sizeof(copy));
+	if (!h)
+		return UDP_TRUNCATED;
+	read_udp(c, h);
+	return WHOLE;
 }

@@ -16,7 +16,7 @@ static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 		/*@layer VLAN*/
 		/*@if VLAN_TYPE*/
 		if (c->type > 1500)
-			c->p->layers |= VLAN_TYPE;
+			c->layers |= VLAN_TYPE;
 		/*@end*/
 		/*@fields VLAN VLAN_TYPE*/
 	}
@@ -26,7 +26,7 @@ static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 		/*@layer VLAN_INNER*/
 		/*@if VLAN_INNER_TYPE*/
 		if (c->type > 1500)
-			c->p->layers |= VLAN_INNER_TYPE;
+			c->layers |= VLAN_INNER_TYPE;
 		/*@end*/
 		/*@fields VLAN_INNER VLAN_INNER_TYPE*/
 	}

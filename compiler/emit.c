@@ -94,6 +94,14 @@ static void write_head(struct emitter *e, const char *body)
 	}
 }
 
+static void write_packet_member(FILE *out, const struct amon_plan_member *member)
+{
+	if (amon_plan_is_aligned(member))
+		fprintf(out, "\t__be32 %s%s __aligned(8);\n", member->field->member, member->pair ? "" : "[4]");
+	else
+		emit_member(out, member->field->c_type, member->field->member);
+}
+
 static void write_packet(struct emitter *e)
 {
 	bool weighted = emit_at_tc(e->plan);
@@ -111,7 +119,7 @@ static void write_packet(struct emitter *e)
 	emit_parser_members(e);
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (strcmp(e->plan->members[i].field->member, "time") != 0)
-			emit_member(e->out, e->plan->members[i].field->c_type, e->plan->members[i].field->member);
+			write_packet_member(e->out, &e->plan->members[i]);
 	for (uint32_t i = 0; i < e->plan->slice_count; i++)
 		fprintf(e->out, "\tbool has_%s;\n", e->plan->slices[i].member);
 	fprintf(e->out, "};\n\n");

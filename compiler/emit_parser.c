@@ -29,6 +29,27 @@ static bool walks_link(const struct amon_plan *plan)
 	return plan->walked & BIT(VLAN);
 }
 
+/* Something is known only behind the extension headers. */
+static bool reads_late(const struct amon_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		for (int r = 0; r < 3; r++)
+			if (plan->members[i].field->reads[r].late)
+				return true;
+	return false;
+}
+
+/* The parser walks one of the `layers`, and reads something of it that it stores by 8 bytes. */
+static bool stores_pairs(const struct amon_plan *plan, uint32_t layers)
+{
+	for (uint32_t i = 0; i < plan->member_count; i++)
+		for (int r = 0; r < 3 && plan->members[i].field->reads[r].expression; r++)
+			if ((AMON_LAYER_BIT(plan->members[i].field->reads[r].layer) & plan->walked & layers) &&
+			    amon_plan_is_aligned(&plan->members[i]))
+				return true;
+	return false;
+}
+
 static bool payload(const struct amon_plan *plan)
 {
 	return (plan->walked & (BIT(L4_LEN) | BIT(TCP_PAYLOAD))) || plan->slice_count;
@@ -55,10 +76,20 @@ static bool holds_word(const struct emitter *e, const char *word)
 		return walks_link(plan) || plan->walks_extensions;
 	if (!strcmp(word, "WALK_EXTENSIONS"))
 		return plan->walks_extensions;
+	if (!strcmp(word, "PAIRS"))
+		return stores_pairs(plan, UINT32_MAX);
+	if (!strcmp(word, "ADDRESSES"))
+		return stores_pairs(plan, BIT(IPV6));
+	if (!strcmp(word, "PLAIN"))
+		return plan->plain;
+	if (!strcmp(word, "LATE"))
+		return reads_late(plan);
 	if (!strcmp(word, "PAYLOAD"))
 		return payload(plan);
 	if (!strcmp(word, "SUPER") || !strcmp(word, "TAG_IN_SKB"))
 		return emit_at_tc(plan);
+	if (!strcmp(word, "SLICES"))
+		return plan->slice_count;
 	if (!strcmp(word, "SLICES_APART"))
 		return plan->slice_count > 8;
 	if (!strcmp(word, "VLAN_FIELDS"))
@@ -91,24 +122,36 @@ static bool template_holds(void *data, const char *word)
 	return holds_word(e, word);
 }
 
+/* What `layer` reads of a member, and of its other half where it is a pair. */
+static void write_read(FILE *out, const struct amon_plan_member *member, const struct amon_field_read *read,
+                       const char *indent)
+{
+	const char *name = member->field->member, *type = member->field->c_type;
+
+	if (member->pair)
+		fprintf(out, "%sstore_pair(&c->p->%s, %s, %s);\n", indent, name, read->expression,
+		        member[1].field->reads[0].expression);
+	else if (!strcmp(type, "__be32[4]") && read->layer == AMON_LAYER_IPV4)
+		fprintf(out, "%sstore_pair(c->p->%s, %s, 0);\n", indent, name, read->expression);
+	else if (!strcmp(type, "__be32[4]"))
+		fprintf(out, "%sstore_address(c->p->%s, %s);\n", indent, name, read->expression);
+	else if (strchr(type, '['))
+		fprintf(out, "%s__builtin_memcpy(c->p->%s, %s, 6);\n", indent, name, read->expression);
+	else
+		fprintf(out, "%sc->p->%s = %s;\n", indent, name, read->expression);
+}
+
 static void expand_reads(const struct amon_plan *plan, FILE *out, enum amon_layer layer, bool late, const char *indent)
 {
+	if (layer == AMON_LAYER_TCP_PAYLOAD || layer == AMON_LAYER_L4_LEN)
+		return;
 	for (uint32_t i = 0; i < plan->member_count; i++) {
-		const struct amon_field *field = plan->members[i].field;
+		const struct amon_plan_member *member = &plan->members[i];
 
-		for (int r = 0; r < 3 && field->reads[r].expression; r++) {
-			if (field->reads[r].layer != layer || field->reads[r].late != late ||
-			    layer == AMON_LAYER_TCP_PAYLOAD || layer == AMON_LAYER_L4_LEN)
-				continue;
-			if (!strcmp(field->c_type, "__be32[4]") && layer == AMON_LAYER_IPV4)
-				fprintf(out, "%sc->p->%s[0] = %s;\n", indent, field->member,
-				        field->reads[r].expression);
-			else if (strchr(field->c_type, '['))
-				fprintf(out, "%s__builtin_memcpy(c->p->%s, %s, %s);\n", indent, field->member,
-				        field->reads[r].expression, strcmp(field->c_type, "__u8[6]") ? "16" : "6");
-			else
-				fprintf(out, "%sc->p->%s = %s;\n", indent, field->member, field->reads[r].expression);
-		}
+		for (int r = 0; r < 3 && member->field->reads[r].expression; r++)
+			if (member->field->reads[r].layer == layer && member->field->reads[r].late == late &&
+			    !(i && member[-1].pair))
+				write_read(out, member, &member->field->reads[r], indent);
 	}
 }
 
@@ -119,20 +162,6 @@ static int layer_of(const char *name)
 	while (layer < AMON_LAYER_COUNT && strcmp(name, amon_layer_name(layer)) != 0)
 		layer++;
 	return layer;
-}
-
-static void expand_late(const struct emitter *e, FILE *out, const char *indent)
-{
-	char *text = NULL, inner[8];
-	size_t size = 0;
-	FILE *lines = open_memstream(&text, &size);
-
-	snprintf(inner, sizeof(inner), "%s\t", indent);
-	expand_reads(e->plan, lines, AMON_LAYER_IPV6, true, inner);
-	fclose(lines);
-	if (size)
-		fprintf(out, "%sif (c->type == 0x86dd) {\n%s%s}\n", indent, text, indent);
-	free(text);
 }
 
 static void expand_slices(const struct emitter *e, FILE *out, const char *payload_name, const char *indent)
@@ -230,10 +259,11 @@ static void write_start(FILE *out, bool xdp, bool both)
 	fprintf(out, "\tstruct cursor c = {\n\t\t.ctx = %s,\n\t\t.p = p,\n", name);
 	fprintf(out, "\t\t.data = (void *)(long)%s->data,\n\t\t.end = (void *)(long)%s->data_end,\n", name, name);
 	fprintf(out, "\t\t.wire = %s,\n", xdp ? "p->frame_len" : "amon_replay ? amon_frame.length : skb->len");
-	fprintf(out, "\t\t.kept = amon_replay ? amon_frame.captured : ~0U,\n");
+	fprintf(out, "\t\t.kept = ~0U,\n");
 	if (both)
 		fprintf(out, "\t\t.xdp = %d,\n", xdp);
-	fprintf(out, "\t};\n\n\tc.captured = c.wire < c.kept ? c.wire : c.kept;\n\treturn c;\n}\n\n");
+	fprintf(out, "\t};\n\n\tc.captured = c.wire;\n\tif (amon_replay) {\n\t\tc.kept = amon_frame.captured;\n"
+	             "\t\tc.captured = c.wire < c.kept ? c.wire : c.kept;\n\t}\n\treturn c;\n}\n\n");
 }
 
 static void expand_start(const struct emitter *e, FILE *out)
@@ -249,9 +279,20 @@ static void expand_start(const struct emitter *e, FILE *out)
 static void write_apart(FILE *out, const char *function, const char *name, const char *context)
 {
 	fprintf(out,
-	        "__noinline __u32 %s_%s(struct %s *%s, struct packet *p)\n{\n\tstruct cursor c;\n\n"
-	        "\tif (!p)\n\t\treturn WHOLE;\n\tc = start_%s(%s, p);\n\treturn %s(&c);\n}\n\n",
+	        "__noinline __u32 %s_%s(struct %s *%s, struct packet *p)\n{\n\tstruct cursor c;\n\t__u32 cause;\n\n"
+	        "\tif (!p)\n\t\treturn WHOLE;\n\tc = start_%s(%s, p);\n\tcause = %s(&c);\n"
+	        "\tp->layers |= c.layers;\n\treturn cause;\n}\n\n",
 	        function, name, context, name, name, name, function);
+}
+
+/* What is tried before parse(), in the program itself. */
+static void write_plain(FILE *out, const char *name, const char *context)
+{
+	fprintf(out,
+	        "static __always_inline bool plain_%s(struct %s *%s, struct packet *p)\n{\n"
+	        "\tstruct cursor c = start_%s(%s, p);\n\n"
+	        "\tif (!plain(&c))\n\t\treturn 0;\n\tp->layers = c.layers;\n\treturn 1;\n}\n\n",
+	        name, context, name, name, name);
 }
 
 /* A parser's function that is verified once, for any packet: one for each kind of hook. */
@@ -306,9 +347,9 @@ static void template_expand(void *data, FILE *out, const char *directive, const 
 			expand_reads(e->plan, out, layer_of(word), false, indent);
 	} else if (!strcmp(directive, "layer")) {
 		if (e->plan->layers & AMON_LAYER_BIT(layer_of(words)))
-			fprintf(out, "%sc->p->layers |= %s;\n", indent, words);
+			fprintf(out, "%sc->layers |= %s;\n", indent, words);
 	} else if (!strcmp(directive, "late")) {
-		expand_late(e, out, indent);
+		expand_reads(e->plan, out, layer_of(words), true, indent);
 	} else if (!strcmp(directive, "slices")) {
 		expand_slices(e, out, words, indent);
 	} else if (!strcmp(directive, "originals")) {
@@ -362,7 +403,7 @@ static void write_payload_of(struct emitter *e)
 	fprintf(e->out, "/* Behind the transport header, by the IP length. */\n"
 	                "static __always_inline void payload_of(struct cursor *c)\n{\n");
 	if (e->plan->layers & BIT(L4_LEN))
-		fprintf(e->out, "\tc->p->layers |= L4_LEN;\n");
+		fprintf(e->out, "\tc->layers |= L4_LEN;\n");
 	fprintf(e->out, "\tc->p->l4_len = c->ip_end - c->at;\n}\n\n");
 }
 
@@ -398,4 +439,11 @@ void emit_parser(struct emitter *e)
 			emit_template(e, transport_templates[i].file);
 	emit_template(e, "parse.h");
 	write_all_apart(e, e->out, "parse");
+	if (!e->plan->plain)
+		return;
+	emit_template(e, "plain.h");
+	if (e->plan->programs[AMON_HOOK_XDP])
+		write_plain(e->out, "xdp", "xdp_md");
+	if (emit_at_tc(e->plan))
+		write_plain(e->out, "skb", "__sk_buff");
 }

@@ -109,6 +109,15 @@ static void begin_program(struct emitter *e, enum amon_hook_kind hook)
 		fprintf(e->out, "\tstruct packet packet, *p = &packet;\n\n\t__builtin_memset(p, 0, sizeof(*p));\n");
 }
 
+/* Most packets are read in place, by no function of its own. */
+static void write_parse(struct emitter *e, const char *name)
+{
+	if (e->plan->plain)
+		fprintf(e->out, "\tif (unlikely(!plain_%s(%s, p)))\n\t", name, name);
+	if (e->plan->parses)
+		fprintf(e->out, "\tp->cause = parse_%s(%s, p);\n", name, name);
+}
+
 static void write_xdp_program(struct emitter *e)
 {
 	bool weighted = false;
@@ -120,8 +129,7 @@ static void write_xdp_program(struct emitter *e)
 	if (weighted)
 		fprintf(e->out, "\tp->weight = 1;\n");
 	write_hook_members(e, AMON_HOOK_XDP);
-	if (e->plan->parses)
-		fprintf(e->out, "\tp->cause = parse_xdp(xdp, p);\n");
+	write_parse(e, "xdp");
 	fprintf(e->out,
 	        "\tif (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)\n\t\tp->cause = OVERSIZED;\n");
 	fprintf(e->out, "\tsections_xdp(p);\n");
@@ -178,8 +186,7 @@ static void write_tc_program(struct emitter *e, enum amon_hook_kind hook)
 	fprintf(e->out, "\tp->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);\n"
 	                "\tp->weight = 1;\n");
 	write_hook_members(e, hook);
-	if (e->plan->parses)
-		fprintf(e->out, "\tp->cause = parse_skb(skb, p);\n");
+	write_parse(e, "skb");
 	write_super(e, hook);
 	write_users(e, hook);
 	fprintf(e->out, "\treturn TC_ACT_UNSPEC;\n}\n\n");

@@ -417,6 +417,7 @@ static void plan_walk(struct amon_plan *plan)
 		walked |= BIT(PPPOE) | BIT(MPLS) | BIT(VLAN);
 	plan->walked = walked;
 	plan->parses = walked != 0;
+	plan->plain = walked & NET;
 	plan->walks_extensions = (walked & BIT(IPV6)) && (late || (walked & ABOVE_NET));
 	for (size_t i = 0; i < sizeof(cause_layers) / sizeof(cause_layers[0]); i++)
 		plan->causes[cause_layers[i].cause] = walked & cause_layers[i].layers;
@@ -443,6 +444,23 @@ static bool has_users(const struct amon_probe *probe)
 	return false;
 }
 
+/* Source and destination of IPv4, mostly. */
+static bool are_pair(const struct amon_field *a, const struct amon_field *b)
+{
+	return !strcmp(a->c_type, "__be32") && !strcmp(b->c_type, "__be32") && a->reads[0].layer == b->reads[0].layer;
+}
+
+/* Bytes in struct packet, with what may be left out before it for its alignment. */
+static uint32_t member_size(const struct amon_plan_member *member)
+{
+	return type_size(member->field->c_type) + (amon_plan_is_aligned(member) ? 8 : 2);
+}
+
+bool amon_plan_is_aligned(const struct amon_plan_member *member)
+{
+	return member->pair || !strcmp(member->field->c_type, "__be32[4]");
+}
+
 static void plan_packet(struct amon_plan *plan)
 {
 	uint32_t slices = 0, fields = 0;
@@ -458,9 +476,11 @@ static void plan_packet(struct amon_plan *plan)
 	for (uint32_t i = 0; i < plan->member_count; i++)
 		plan->members[i].field = first_row(plan->members[i].field);
 	qsort(plan->members, plan->member_count, sizeof(*plan->members), compare_members);
+	for (uint32_t i = 0; i + 1 < plan->member_count; i++)
+		plan->members[i].pair = are_pair(plan->members[i].field, plan->members[i + 1].field);
 	plan->packet_size = 36;
 	for (uint32_t i = 0; i < plan->member_count; i++)
-		plan->packet_size += type_size(plan->members[i].field->c_type) + 2;
+		plan->packet_size += member_size(&plan->members[i]);
 	plan->packet_size += plan->slice_count * 9 + (plan->exact && plan->coarse) * 8;
 	plan->scratch = plan->packet_size > (has_users(plan->probe) ? PACKET_ON_STACK_BESIDE_USER : PACKET_ON_STACK);
 }

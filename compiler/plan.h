@@ -44,6 +44,7 @@ extern const char *const amon_cause_names[AMON_CAUSE_COUNT];
 /** A member of struct packet. */
 struct amon_plan_member {
 	const struct amon_field *field; /* the first field that uses it */
+	bool pair;                      /* with the next: two words of one header, side by side, stored as one */
 };
 
 struct amon_plan_slice {
@@ -225,6 +226,7 @@ struct amon_plan {
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
 	bool walks_extensions, parses;
+	bool plain;    /* most packets are read before the parser is called, which takes the others (plain.h) */
 	bool own_rows; /* some table has rows of each CPU's own */
 	bool expires;  /* and some has rows that end */
 	bool numbered; /* some section needs the number of the window */
@@ -240,6 +242,8 @@ struct amon_plan *amon_plan(struct amon_arena *arena, const struct amon_probe *p
 
 /** True where a section is counted by the program of this hook. */
 bool amon_plan_runs_at(const struct amon_section *section, enum amon_hook_kind hook);
+/** True of what the parser stores by 8 bytes: pairs of words, and addresses of 16 bytes. */
+bool amon_plan_is_aligned(const struct amon_plan_member *member);
 /** The program's name in the C and in the object. */
 const char *amon_program_name(enum amon_hook_kind hook);
 

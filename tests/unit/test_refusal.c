@@ -198,7 +198,7 @@ static void leads_to_the_spec(void **state)
 	assert_int_equal(spec_line(arena, "void count_ingress_b", "\tspill(&"), 7);
 	assert_int_equal(spec_line(arena, "void count_ingress(", "m->seen"), 2);
 	assert_int_equal(spec_line(arena, "void count_ingress(", "count_ingress_b(p"), 2);
-	assert_int_equal(spec_line(arena, "__u32 tcp(", "return TCP_TRUNCATED"), 0);
+	assert_int_equal(spec_line(arena, "__u32 tcp(", "TCP_TRUNCATED"), 0);
 	assert_int_equal(spec_line(arena, "int amon_xdp(", "return XDP_PASS"), 0);
 	amon_arena_free(arena);
 }
