@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How long the row of a key has been there, on this CPU, whatever windows cut. */
+/* How long the row of a key has been there, whatever windows cut: on one CPU, or on all where packets remember it. */
 struct life {
-	__u64 number; /* its own: of this CPU, and of the row */
+	__u64 number; /* the row's own; 0: there was none yet */
 	__u64 first, last;
 	__u64 until; /* when the row ends by a condition; 0: not yet */
 };
 
+/*@if add_to_flow*/
 /* Before a row's metrics: the part of a flow that is in it. */
 struct flow {
 	__u64 first, last, until, packets, bytes;
 	__u64 end_reason; /* user space's */
 };
 
+/*@end*/
+/*@if live*/
 /* Lives that a CPU has: a number for the next, and mask + 1 slots, each a word that is 1 where it is in use, and its key. */
 struct lives {
 	__u64 count, unused[7];
 };
 
+/*@end*/
 static __always_inline bool is_over(const struct life *life, __u64 now, __s64 idle, __s64 active)
 {
 	if (life->until)
@@ -25,6 +29,7 @@ static __always_inline bool is_over(const struct life *life, __u64 now, __s64 id
 	return (__s64)(now - life->last) >= idle || (__s64)(now - life->first) >= active;
 }
 
+/*@if live*/
 static __always_inline void begin_life(struct lives *lives, struct life *life, __u64 now)
 {
 	life->number = ++lives->count << 12 | (bpf_get_smp_processor_id() & 0xfff);
@@ -104,6 +109,43 @@ static __always_inline __u64 life_number(void *map, const __u64 *key, __u32 word
 }
 
 /*@end*/
+/*@end*/
+/*@if next_row*/
+/* The flow has ended, and with it what is remembered of it. Behind `active` it goes on, in its next row. */
+static __always_inline bool is_forgotten(const struct life *life, __u64 now, __s64 idle)
+{
+	if (life->until)
+		return now >= life->until;
+	return life->number && (__s64)(now - life->last) >= idle;
+}
+
+/* Under the lock of what is remembered: has a packet in the row that is open, or in the next; true where that begins. */
+static __always_inline bool next_row(struct life *life, __u64 now, __s64 idle, __s64 active)
+{
+	if (life->number && !is_over(life, now, idle, active)) {
+		if (now > life->last)
+			life->last = now;
+		return 0;
+	}
+	/* no two rows of a key have one number, though many begin at one tick, and time may go backwards */
+	life->number = now > life->number ? now : life->number + 1;
+	life->first = life->last = now;
+	life->until = 0;
+	return 1;
+}
+
+/*@end*/
+/*@if end_row*/
+/* This packet satisfies `when`: the row goes on until then, for every later one, too. */
+static __always_inline __u64 end_row(struct life *life, __u64 until)
+{
+	if (!life->until)
+		life->until = until ?: 1;
+	return life->until;
+}
+
+/*@end*/
+/*@if add_to_flow*/
 static __always_inline void add_to_flow(struct flow *flow, __u64 now, __u64 packets, __u64 bytes)
 {
 	if (!flow->packets)
@@ -114,8 +156,9 @@ static __always_inline void add_to_flow(struct flow *flow, __u64 now, __u64 pack
 	flow->bytes += bytes * packets;
 }
 
+/*@end*/
 /*@if end_flow*/
-/* This packet satisfies `when`: the row goes on until then, for every later one, too. */
+/* The row of a packet that satisfies `when` goes on until then, for every later one, too. */
 static __always_inline void end_flow(struct flow *flow, struct life *life, __u64 until)
 {
 	if (life && life->until)

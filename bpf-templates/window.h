@@ -12,6 +12,7 @@ struct {
 	__type(value, struct control);
 } amon_control SEC(".maps");
 
+/*@if window_number*/
 /* Which of the probe's two clones this is: windows of even numbers are counted by 0, of odd ones by 1. */
 const volatile __u32 amon_clone;
 
@@ -24,6 +25,7 @@ static __always_inline __u64 window_number(void)
 
 	return !amon_replay && ((number ^ amon_clone) & 1) ? number - 1 : number;
 }
+/*@end*/
 /*@if is_sweeping*/
 
 /* A reader is taking out what has ended. */

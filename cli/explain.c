@@ -87,7 +87,9 @@ static void print_remembered(const struct amon_plan_memory *memory, const char *
 	printf("memory      %s%s%s: %u bytes%s, shared by all CPUs: a packet %s%s\n", section, table ? "." : "",
 	       table ? table : "", memory->value_size, table ? " a row" : "",
 	       memory->exchanged ? "exchanges them, without a lock" : "takes the lock, and waits for CPUs that have it",
-	       memory->ends ? "; a row ends after a whole window without one" : "");
+	       memory->expires ? "; a row's ends by `expire`"
+	       : memory->ends  ? "; a row ends after a whole window without one"
+	                       : "");
 }
 
 static void print_memories(const struct amon_plan_section *section)
@@ -158,8 +160,11 @@ static void print_expire(const struct amon_export_expire *expire)
 	printf("    expire");
 	print_time("idle", expire->idle);
 	print_time("active", expire->active);
-	printf(": each CPU keeps %u bytes for how long a row lives; user space keeps the rows that are open\n",
-	       expire->slot_size);
+	if (expire->lives_map)
+		printf(": each CPU keeps %u bytes for how long a row lives", expire->slot_size);
+	else
+		printf(": what is remembered of a row tells how long it lives");
+	printf("; user space keeps the rows that are open\n");
 }
 
 static const char *overflow_of(const struct amon_export_table *table)

@@ -341,6 +341,8 @@ bool check_buckets(const struct place *place, const struct amon_syntax *form, co
 /* check_table.c */
 void check_key_define(struct check *check, struct block *block, const struct amon_key_syntax *key);
 void check_table(struct check *check, struct block *block);
+/* Complains of `overflow evict` where packets read what the rows remember: known when all tables are checked. */
+void check_evicts(struct check *check, const struct block *block);
 
 /* check_source.c */
 

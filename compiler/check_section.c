@@ -152,6 +152,8 @@ static void check_section(struct check *check, struct block *block, struct amon_
 	for (struct block *table = block->first_inside; table; table = table->next)
 		check_table(check, table);
 	check_asked_order(check, section);
+	for (const struct block *table = block->first_inside; table; table = table->next)
+		check_evicts(check, table);
 	check_sources(check, block);
 }
 

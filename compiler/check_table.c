@@ -251,6 +251,8 @@ static void read_expire(struct check *check, struct block *block)
 		           "`linger` is for how long a row goes on behind `when`, and there is none");
 	else if (attributes->linger)
 		read_time(check, block, attributes->linger, "`linger`", 0, &expire->linger);
+	if (block->table->is_private)
+		return;
 	expire->keeps = timing->snapshot && !timing->reset;
 	*timing = (struct amon_timing){ true, true };
 }
@@ -289,6 +291,9 @@ static void check_private(struct check *check, const struct block *block)
 	if (rows)
 		amon_error(check->diagnostics, rows->span,
 		           "a private table is not exported: there are no rows to pick");
+	if (attributes->active)
+		amon_error(check->diagnostics, attributes->active->span,
+		           "a private table is not exported: what it remembers goes on behind `active`");
 	for (const struct name *name = block->first; name; name = name->next) {
 		if (!(name->kind & (NAME_METRIC | NAME_FOLD | NAME_DERIVE)))
 			continue;
@@ -316,15 +321,30 @@ static void check_events(struct check *check, struct block *block)
 		check_later(check, attributes->as.span, "`as` behind events comes");
 }
 
-/* What is remembered would have to end with its row. */
-static void check_remembers(struct check *check, const struct amon_table *table)
+static bool remembers(const struct amon_table *table)
 {
-	bool remembers = table->is_private || table->memory.items.count;
+	bool folds = false;
 
 	for (const struct amon_column *c = table->metrics.first; c; c = c->next)
-		remembers |= c->aggregation == &amon_aggregation_fold;
-	if (table->expire.span.source && remembers)
-		check_later(check, table->expire.span, "`expire` of rows that remember packets comes");
+		folds |= c->aggregation == &amon_aggregation_fold;
+	return folds || table->is_private || table->memory.asked || table->memory.items.count;
+}
+
+/* Which row leaves is known when a read puts rows together: packets have come since, and have read what it remembered.
+ */
+void check_evicts(struct check *check, const struct block *block)
+{
+	const struct amon_table *table = block->table;
+	const struct amon_attributes *attributes = &block->statement->attributes;
+
+	if (table->overflow != AMON_OVERFLOW_EVICT || !table->expire.span.source || !remembers(table))
+		return;
+	check_help(check,
+	           amon_error(check->diagnostics, attributes->overflow.span,
+	                      "rows of `%s` cannot be evicted: packets read what they remember, and only the next read "
+	                      "tells which row leaves",
+	                      table->name),
+	           "write `overflow other` or `overflow drop`");
 }
 
 void check_table(struct check *check, struct block *block)
@@ -340,7 +360,6 @@ void check_table(struct check *check, struct block *block)
 	read_attributes(check, block);
 	read_where(check, block, block->statement->attributes.where);
 	check_metrics(check, block, &table->metrics, AMON_MAX_TABLE_METRICS);
-	check_remembers(check, table);
 	if (table->is_private)
 		check_private(check, block);
 	else if (!has_metric(block) && !check_name_excused(check, block))

@@ -5,10 +5,12 @@
 #include <string.h>
 
 const char *const emit_use_names[USE_COUNT] = {
-	"lowest",      "highest",          "lowest_signed", "highest_signed", "is_first",     "is_last",
-	"divide",      "modulo",           "add_square",    "mac_number",     "same_address", "address_at_most",
-	"bucket_log2", "bucket_loglinear", "bucket_linear", "bucket_edges",   "above",        "bit_length",
-	"at_most",     "quotient",         "remainder",     "life_number",    "end_flow",     "is_sweeping",
+	"lowest",       "highest",         "lowest_signed", "highest_signed",   "is_first",
+	"is_last",      "divide",          "modulo",        "add_square",       "mac_number",
+	"same_address", "address_at_most", "bucket_log2",   "bucket_loglinear", "bucket_linear",
+	"bucket_edges", "above",           "bit_length",    "at_most",          "quotient",
+	"remainder",    "life_number",     "end_flow",      "is_sweeping",      "window_number",
+	"live",         "next_row",        "end_row",       "add_to_flow",
 };
 
 static const struct {
@@ -116,6 +118,8 @@ static void write_packet(struct emitter *e)
 	fprintf(e->out, "\t__u32 layers, cause;\n");
 	if (weighted)
 		fprintf(e->out, "\t__u32 weight; /* wire packets that this run stands for */\n");
+	if (weighted && e->plan->expiring)
+		fprintf(e->out, "\t__u64 rows; /* a bit for each table: in whose row the packet is, is known */\n");
 	emit_parser_members(e);
 	for (uint32_t i = 0; i < e->plan->member_count; i++)
 		if (strcmp(e->plan->members[i].field->member, "time") != 0)

@@ -33,6 +33,11 @@ enum use {
 	USE_LIFE_NUMBER,
 	USE_END_FLOW,
 	USE_IS_SWEEPING,
+	USE_WINDOW_NUMBER,
+	USE_LIVE,
+	USE_NEXT_ROW,
+	USE_END_ROW,
+	USE_ADD_TO_FLOW,
 	USE_COUNT
 };
 extern const char *const emit_use_names[USE_COUNT];
@@ -107,10 +112,29 @@ void emit_memory_maps(struct emitter *e, const struct amon_plan_section *section
 /** Under the lock of `memory`: copies what the packet finds, and leaves what it makes of it. Folds that are metrics go
  * to the records that export them. `table` is NULL for the section's own. */
 void emit_memory_step(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table);
+/**
+ * The same of a row that ends: `arrives` in a look that finds the row that the packet is in, and tells its number in
+ * `b`; `steps` in one that leaves something, in what is remembered of that row. `own` is a condition that holds where
+ * the memory is the key's and not that of the row `other`; NULL: always. What the folds became is left in `b`.
+ */
+struct amon_flow_look {
+	bool arrives, steps;
+	const char *own;
+};
+void emit_flow_step(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,
+                    struct amon_flow_look look);
+/** Behind it, in the key's own row: the folds that are metrics. */
+void emit_flow_folds(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table);
+/** A condition, at TC: `b` has the number of the row that this packet is in. */
+const char *emit_flow_entered(struct amon_writer *w, const struct amon_plan_memory *memory);
+/** A condition: what is remembered at `memory` has ended with its flow. */
+const char *emit_forgotten(struct amon_writer *w, const struct amon_plan_section *section,
+                           const struct amon_plan_memory *memory);
 /** Copies what the section's own memory holds, which nothing changes yet. */
 void emit_memory_look(struct amon_writer *w, const struct amon_plan_section *section);
 /** Behind the key of a row that is asked for: copies what is remembered there, if there is such a row. */
-void emit_memory_asked(struct amon_writer *w, const struct amon_plan_table *table);
+void emit_memory_asked(struct amon_writer *w, const struct amon_plan_section *section,
+                       const struct amon_plan_table *table);
 /** Before the key: what is found where there is no row. */
 void emit_memory_none(struct amon_writer *w, const struct amon_plan_table *table);
 

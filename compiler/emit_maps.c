@@ -143,7 +143,7 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 		fprintf(e->out, "\t__u64 unused;\n");
 	fprintf(e->out, "} __attribute__((aligned(8)));\n\n");
 	write_own_rows(e, table);
-	if (table->expire)
+	if (table->expire && table->expire->lives_map)
 		write_lives(e, table);
 	fprintf(e->out,
 	        "/* What finds no place there, with a record for each CPU; it grows with use. */\nstruct {\n"

@@ -43,6 +43,8 @@ static void write_value_struct(FILE *out, const struct amon_plan_memory *memory)
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		write_folds_struct(out, &memory->folds[i]);
 	fprintf(out, "struct %s {\n\tstruct bpf_spin_lock lock;\n", memory->tag);
+	if (memory->expires)
+		fprintf(out, "\tstruct life life;\n");
 	if (memory->state.size)
 		fprintf(out, "\tstruct %s state;\n", memory->state_tag);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
@@ -74,8 +76,13 @@ static void write_found(FILE *out, const struct amon_plan_memory *memory)
 		fprintf(out, "\tstruct %s %s;\n", memory->state_tag, memory->asked);
 	if (memory->leaves)
 		fprintf(out, "\tbool %s; /* a reader may be taking it out */\n", memory->leaves);
+	if (memory->life)
+		fprintf(out, "\t__u64 %s; /* the number of its row; 0: it is remembered with what finds none */\n",
+		        memory->life);
 	for (uint32_t i = 0; i < memory->fold_count; i++) {
 		fprintf(out, "\tstruct %s %s;\n", memory->folds[i].tag, memory->folds[i].before);
+		if (memory->folds[i].left)
+			fprintf(out, "\tstruct %s %s;\n", memory->folds[i].tag, memory->folds[i].left);
 		if (memory->asked)
 			fprintf(out, "\tstruct %s %s;\n", memory->folds[i].tag, memory->folds[i].asked);
 	}
@@ -376,7 +383,8 @@ static const char *window(const struct amon_plan_folds *folds)
 	return folds->anew ? "b->window" : "1";
 }
 
-static void write_begin_folds(struct amon_writer *w, const struct amon_plan_folds *folds, bool keep)
+/* `life`: the number of a row that ends; NULL: of one that does not. A key's later row has the later order. */
+static void write_begin_folds(struct amon_writer *w, const struct amon_plan_folds *folds, const char *life, bool keep)
 {
 	const char *of = folds->before;
 
@@ -385,11 +393,15 @@ static void write_begin_folds(struct amon_writer *w, const struct amon_plan_fold
 	else
 		amon_write(w, "if (!b->%s.window) {\n", of);
 	w->indent++;
-	if (folds->anew)
+	if (life)
+		amon_write(w, "const __u64 order = b->%s.order;\n\n", of);
+	if (folds->anew || life)
 		amon_write(w, "__builtin_memset(&b->%s, 0, sizeof(b->%s));\n", of, of);
 	amon_write(w, "b->%s.window = %s;\n", of, window(folds));
 	if (folds->anew)
 		amon_write(w, "b->%s.order = b->window << 32;\n", of);
+	if (life)
+		amon_write(w, "b->%s.order = order > b->%s ? order : b->%s;\n", of, life, life);
 	write_beginnings(w, &folds->record, of);
 	if (keep)
 		amon_write(w, "*%s = b->%s;\n", folds->member, of);
@@ -435,15 +447,15 @@ static void write_state_items(struct amon_writer *w, const struct scope *s, cons
 }
 
 /* The value behind the packet goes to this CPU's record, with the order in which it became that. */
-static void write_exported(struct amon_writer *w, const struct amon_plan_folds *folds,
-                           const struct amon_plan_metric *fold, const struct amon_plan_metric *to, const char *pointer)
+static void write_exported(struct amon_writer *w, const char *from, const struct amon_plan_metric *fold,
+                           const struct amon_plan_metric *to, const char *pointer)
 {
 	const char *record = amon_arena_printf(w->arena, "%s->", pointer);
 
-	amon_write(w, "%s%s = %s->%s;\n", record, to->member, folds->member, fold->member);
-	amon_write(w, "%s%s = %s->order;\n", record, to->time, folds->member);
+	amon_write(w, "%s%s = %s%s;\n", record, to->member, from, fold->member);
+	amon_write(w, "%s%s = %sorder;\n", record, to->time, from);
 	if (fold->has)
-		write_has_if(w, record, to, emit_has(w, amon_arena_printf(w->arena, "%s->", folds->member), fold));
+		write_has_if(w, record, to, emit_has(w, from, fold));
 	else
 		emit_set_has(w, record, to);
 }
@@ -451,16 +463,17 @@ static void write_exported(struct amon_writer *w, const struct amon_plan_folds *
 static void write_export(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,
                          const struct amon_plan_folds *folds, const struct amon_plan_metric *fold)
 {
+	const char *from = amon_arena_printf(w->arena, "%s->", folds->member);
 	const struct amon_plan_metric *to;
 
 	if (table) {
-		write_exported(w, folds, fold, find_item(&table->record, fold->column), "row");
+		write_exported(w, from, fold, find_item(&table->record, fold->column), "row");
 		return;
 	}
 	for (uint32_t i = 0; i < s->section->part_count; i++) {
 		to = find_item(&s->section->parts[i].record, fold->column);
 		if (to)
-			write_exported(w, folds, fold, to, s->section->parts[i].pointer);
+			write_exported(w, from, fold, to, s->section->parts[i].pointer);
 	}
 }
 
@@ -472,7 +485,8 @@ static void write_folds(struct amon_writer *w, const struct scope *s, const stru
 	amon_write(w, "%s->order++;\n", folds->member);
 	for (uint32_t i = 0; i < folds->record.metric_count; i++) {
 		write_fold(w, s, &folds->record.metrics[i], record);
-		write_export(w, s, table, folds, &folds->record.metrics[i]);
+		if (!folds->left)
+			write_export(w, s, table, folds, &folds->record.metrics[i]);
 	}
 }
 
@@ -504,12 +518,177 @@ void emit_memory_step(struct amon_writer *w, const struct scope *s, const struct
 		amon_write(w, "*state = b->%s;\n", memory->before);
 	for (uint32_t i = 0; i < memory->fold_count; i++) {
 		amon_write(w, "b->%s = *%s;\n", memory->folds[i].before, memory->folds[i].member);
-		write_begin_folds(w, &memory->folds[i], true);
+		write_begin_folds(w, &memory->folds[i], NULL, true);
 	}
 	write_state_items(w, s, memory);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		write_folds(w, s, table, &memory->folds[i]);
 	amon_write(w, "bpf_spin_unlock(&memory->lock);\n\n");
+}
+
+/* --- the step of a row that ends */
+
+const char *emit_flow_entered(struct amon_writer *w, const struct amon_plan_memory *memory)
+{
+	return amon_arena_printf(w->arena, "p->rows & %lluULL", 1ULL << memory->number);
+}
+
+const char *emit_forgotten(struct amon_writer *w, const struct amon_plan_section *section,
+                           const struct amon_plan_memory *memory)
+{
+	return amon_arena_printf(w->arena, "is_forgotten(&memory->life, p->%s, %lluULL)", section->tick,
+	                         (unsigned long long)memory->idle);
+}
+
+static void write_arrival(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+	const struct amon_expire *expire = &table->table->expire;
+	const char *next =
+	        amon_arena_printf(w->arena, "next_row(&memory->life, p->%s, %lluULL, %lluULL)", s->section->tick,
+	                          (unsigned long long)expire->idle, (unsigned long long)expire->active);
+
+	if (memory->state.size) {
+		amon_write(w, "if (%s)\n", emit_forgotten(w, s->section, memory));
+		amon_write(w, "\t__builtin_memset(&memory->state, 0, sizeof(memory->state));\n");
+	}
+	if (memory->fold_count) {
+		amon_write(w, "if (%s)\n", next);
+		amon_write(w, "\tmemory->%s.window = 0;\n", memory->folds->member);
+	} else {
+		amon_write(w, "%s;\n", next);
+	}
+}
+
+/* Another CPU's packet may have begun the next row since this one's was found: then that is none of this packet's. */
+static void write_flow_found(struct amon_writer *w, const struct amon_plan_memory *memory, bool arrives)
+{
+	if (!arrives) {
+		amon_write(w, "if (memory->life.number == b->%s) {\n", memory->life);
+		w->indent++;
+	}
+	if (memory->state.size)
+		amon_write(w, "b->%s = *state;\n", memory->before);
+	for (uint32_t i = 0; i < memory->fold_count; i++)
+		amon_write(w, "b->%s = *%s;\n", memory->folds[i].before, memory->folds[i].member);
+	if (arrives)
+		return;
+	w->indent--;
+	amon_write(w, "} else {\n");
+	w->indent++;
+	if (memory->state.size)
+		amon_write(w, "__builtin_memset(&b->%s, 0, sizeof(b->%s));\n", memory->before, memory->before);
+	for (uint32_t i = 0; i < memory->fold_count; i++)
+		amon_write(w, "__builtin_memset(&b->%s, 0, sizeof(b->%s));\n", memory->folds[i].before,
+		           memory->folds[i].before);
+	w->indent--;
+	amon_write(w, "}\n");
+}
+
+static void write_when(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_expire *expire = &table->table->expire;
+	struct lines lines;
+	struct amon_writer inner;
+	struct amon_c when;
+
+	emit_mark(w->out, expire->span);
+	when = amon_c_and(w, (struct amon_c){ amon_arena_printf(w->arena, "b->%s", table->memory->life), 100 },
+	                  amon_c_condition(w, expire->when));
+	inner = emit_open_lines(w, &lines);
+	amon_write(&inner, "%send_row(&memory->life, p->%s%s);\n", table->expire ? "until = " : "", s->section->tick,
+	           expire->linger ? amon_arena_printf(w->arena, " + %lluULL", (unsigned long long)expire->linger) : "");
+	emit_close_lines(w, &inner, when, &lines);
+	emit_mark(w->out, table->table->span);
+}
+
+static void write_flow_left(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+
+	if (has_beginnings(&memory->state))
+		amon_write(w, "*state = b->%s;\n", memory->before);
+	for (uint32_t i = 0; i < memory->fold_count; i++)
+		amon_write(w, "*%s = b->%s;\n", memory->folds[i].member, memory->folds[i].before);
+	if (memory->state.size)
+		write_state_items(w, s, memory);
+	for (uint32_t i = 0; i < memory->fold_count; i++) {
+		write_folds(w, s, table, &memory->folds[i]);
+		amon_write(w, "b->%s = *%s;\n", memory->folds[i].left, memory->folds[i].member);
+	}
+}
+
+static bool has_folds_left(const struct amon_plan_memory *memory)
+{
+	return memory->fold_count && memory->folds[0].left;
+}
+
+void emit_flow_step(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,
+                    struct amon_flow_look look)
+{
+	const struct amon_plan_memory *memory = table->memory;
+	bool apart = look.steps && !look.arrives, finds = look.steps || memory->when_reads;
+
+	if (finds)
+		write_pointers(w, memory);
+	if (finds)
+		fputc('\n', w->out);
+	amon_write(w, "bpf_spin_lock(&memory->lock);\n");
+	if (look.arrives && look.own) {
+		amon_write(w, "if (%s) {\n", look.own);
+		w->indent++;
+	}
+	if (look.arrives)
+		write_arrival(w, s, table);
+	if (look.arrives && look.own) {
+		w->indent--;
+		amon_write(w, "}\n");
+	}
+	if (look.arrives)
+		amon_write(w, "b->%s = memory->life.number;\n", memory->life);
+	if (look.arrives && s->section->weighted)
+		amon_write(w, "((struct packet *)p)->rows |= %lluULL;\n", 1ULL << memory->number);
+	if (finds) {
+		write_flow_found(w, memory, !apart);
+		write_begin_state(w, memory);
+		for (uint32_t i = 0; i < memory->fold_count; i++)
+			write_begin_folds(w, &memory->folds[i], memory->life, false);
+	}
+	if (look.arrives && table->table->expire.when)
+		write_when(w, s, table);
+	if (apart && has_folds_left(memory))
+		amon_write(w, "b->%s.window = 0;\n", memory->folds[0].left);
+	if (apart) {
+		amon_write(w, "if (memory->life.number == b->%s) {\n", memory->life);
+		w->indent++;
+	}
+	if (look.steps)
+		write_flow_left(w, s, table);
+	if (apart) {
+		w->indent--;
+		amon_write(w, "}\n");
+	}
+	amon_write(w, "bpf_spin_unlock(&memory->lock);\n");
+}
+
+void emit_flow_folds(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_plan_folds *folds = table->memory->folds;
+	bool apart = s->section->weighted;
+
+	if (!table->memory->fold_count)
+		return;
+	if (apart) {
+		amon_write(w, "if (b->%s.window) {\n", folds->left);
+		w->indent++;
+	}
+	for (uint32_t i = 0; i < folds->record.metric_count; i++)
+		write_exported(w, amon_arena_printf(w->arena, "b->%s.", folds->left), &folds->record.metrics[i],
+		               find_item(&table->record, folds->record.metrics[i].column), "row");
+	if (apart) {
+		w->indent--;
+		amon_write(w, "}\n");
+	}
 }
 
 /* --- reading alone */
@@ -531,7 +710,7 @@ void emit_memory_look(struct amon_writer *w, const struct amon_plan_section *sec
 	amon_write(w, "bpf_spin_unlock(&memory->lock);\n");
 	write_begin_state(w, memory);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
-		write_begin_folds(w, &memory->folds[i], false);
+		write_begin_folds(w, &memory->folds[i], NULL, false);
 }
 
 void emit_memory_none(struct amon_writer *w, const struct amon_plan_table *table)
@@ -562,18 +741,57 @@ static void write_asked_folds(struct amon_writer *w, const struct amon_plan_fold
 	amon_write(w, "\tb->%s = %s;\n", folds->asked, of);
 }
 
-void emit_memory_asked(struct amon_writer *w, const struct amon_plan_table *table)
+/* At TC the packet may be in that row already, and may have ended it: it asks for what was there before. */
+static const char *not_over(struct amon_writer *w, const struct amon_plan_section *section,
+                            const struct amon_plan_memory *memory, const char *over)
+{
+	if (!section->weighted)
+		return amon_arena_printf(w->arena, "!%s", over);
+	return amon_arena_printf(w->arena, "(((%s) && b->%s == memory->life.number) || !%s)",
+	                         emit_flow_entered(w, memory), memory->life, over);
+}
+
+static void write_asked_flow(struct amon_writer *w, const struct amon_plan_section *section,
+                             const struct amon_plan_table *table)
 {
 	const struct amon_plan_memory *memory = table->memory;
+	const struct amon_expire *expire = &table->table->expire;
+	const char *over = amon_arena_printf(w->arena, "is_over(&memory->life, p->%s, %lluULL, %lluULL)", section->tick,
+	                                     (unsigned long long)expire->idle, (unsigned long long)expire->active);
 
-	amon_write(w, "bpf_spin_lock(&memory->lock);\n");
+	if (memory->state.size) {
+		amon_write(w, "if (%s%s)\n", memory->seen ? "memory->state.seen && " : "",
+		           not_over(w, section, memory, emit_forgotten(w, section, memory)));
+		amon_write(w, "\tb->%s = memory->state;\n", memory->asked);
+	}
+	if (memory->fold_count) {
+		amon_write(w, "if (memory->%s.window && %s)\n", memory->folds->member,
+		           not_over(w, section, memory, over));
+		amon_write(w, "\tb->%s = memory->%s;\n", memory->folds->asked, memory->folds->member);
+	}
+}
+
+static void write_asked_state(struct amon_writer *w, const struct amon_plan_memory *memory)
+{
 	if (memory->ends)
 		amon_write(w, "if (memory->state.seen && memory->state.seen + 1 >= b->window)\n\t");
 	else if (memory->seen)
 		amon_write(w, "if (memory->state.seen)\n\t");
 	if (memory->state.size)
 		amon_write(w, "b->%s = memory->state;\n", memory->asked);
-	for (uint32_t i = 0; i < memory->fold_count; i++)
+}
+
+void emit_memory_asked(struct amon_writer *w, const struct amon_plan_section *section,
+                       const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+
+	amon_write(w, "bpf_spin_lock(&memory->lock);\n");
+	if (memory->expires)
+		write_asked_flow(w, section, table);
+	else
+		write_asked_state(w, memory);
+	for (uint32_t i = 0; i < memory->fold_count && !memory->expires; i++)
 		write_asked_folds(w, &memory->folds[i]);
 	amon_write(w, "bpf_spin_unlock(&memory->lock);\n");
 }

@@ -350,15 +350,25 @@ static bool has_other(const struct amon_plan_table *table)
 	return table->table->overflow == AMON_OVERFLOW_OTHER;
 }
 
+/* What is remembered of its rows ends with them. */
+static bool remembers_flows(const struct amon_plan_table *table)
+{
+	return table->memory && table->memory->expires;
+}
+
 /* "row && memory" */
 static const char *place(const struct amon_plan_table *table)
 {
+	if (remembers_flows(table))
+		return table->map ? "row" : has_other(table) ? "own" : "memory";
 	return !table->memory ? "row" : table->map ? "row && memory" : "memory";
 }
 
 /* "!row || !memory" */
 static const char *missing(const struct amon_plan_table *table)
 {
+	if (remembers_flows(table))
+		return table->map || has_other(table) ? "!row" : "!memory";
 	return !table->memory ? "!row" : table->map ? "!row || !memory" : "!memory";
 }
 
@@ -420,7 +430,7 @@ static void write_other(struct amon_writer *w, const struct amon_plan_table *tab
 {
 	if (table->map)
 		amon_write(w, "row = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
-	if (table->memory)
+	if (table->memory && !remembers_flows(table))
 		amon_write(w, "memory = bpf_map_lookup_elem(&%s, &zero);\n", table->memory->other_map);
 }
 
@@ -461,6 +471,10 @@ static void write_flow(struct amon_writer *w, const struct amon_plan_section *se
 	           section->weighted ? "p->weight" : "1");
 	if (!expire->when)
 		return;
+	if (remembers_flows(table)) {
+		amon_write(w, "if (until)\n\t\tend_flow(&row->flow, 0, until);\n");
+		return;
+	}
 	when = amon_c_condition(w, expire->when);
 	inner = emit_open_lines(w, &lines);
 	amon_write(&inner, "end_flow(&row->flow, life, p->%s%s);\n", section->tick,
@@ -468,14 +482,10 @@ static void write_flow(struct amon_writer *w, const struct amon_plan_section *se
 	emit_close_lines(w, &inner, when, &lines);
 }
 
-/* The row; what finds no place goes to `other`, or is told by cause. */
-static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
-                      const struct amon_plan_table *table)
+/* What found no place goes to `other`, or is told by cause. */
+static void write_outcome(struct amon_writer *w, const struct amon_plan_section *section,
+                          const struct amon_plan_table *table)
 {
-	if (table->memory)
-		write_remembered_places(w, table);
-	else
-		write_places(w, table);
 	if (has_other(table)) {
 		amon_write(w, "if (%s) {\n", place(table));
 		w->indent++;
@@ -485,7 +495,8 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 		w->indent++;
 		write_ledger(w, section, table->counters[AMON_LEDGER_OTHER]);
 		write_other(w, table);
-		amon_write(w, "if (%s)\n\t\t\treturn%s;\n", missing(table), section->shared ? " 0" : "");
+		if (table->map || !remembers_flows(table))
+			amon_write(w, "if (%s)\n\t\t\treturn%s;\n", missing(table), section->shared ? " 0" : "");
 		w->indent--;
 		amon_write(w, "}\n");
 		return;
@@ -507,6 +518,129 @@ static void write_row(struct amon_writer *w, const struct amon_plan_section *sec
 	w->indent--;
 	amon_write(w, "}\n");
 	write_ledger(w, section, table->counters[AMON_LEDGER_IN_ROWS]);
+}
+
+static void write_row(struct amon_writer *w, const struct amon_plan_section *section,
+                      const struct amon_plan_table *table)
+{
+	if (table->memory)
+		write_remembered_places(w, table);
+	else
+		write_places(w, table);
+	write_outcome(w, section, table);
+}
+
+/* --- rows that end, of which packets remember something: the memory comes first, and tells which row it is */
+
+static void write_flow_memory(struct amon_writer *w, const struct amon_plan_section *section,
+                              const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+	const char *error = has_other(table) ? "" : "error = ";
+
+	emit_comment(w->arena, w->out, w->indent, "", table->table->expire.span);
+	amon_write(w, "read_%s(p);\n", section->tick);
+	amon_write(w, "memory = bpf_map_lookup_elem(&%s, &key);\n", memory->map);
+	amon_write(w, "if (!memory) {\n");
+	amon_write(w, "\t%sbpf_map_update_elem(&%s, &key, &%s_new, BPF_NOEXIST);\n", error, memory->map, memory->tag);
+	amon_write(w, "\tmemory = bpf_map_lookup_elem(&%s, &key);\n", memory->map);
+	amon_write(w, "} else if (b->sweeping && %s) {\n", emit_forgotten(w, section, memory));
+	amon_write(w, "\t/* a reader may be taking it out, and with it what this packet would leave */\n");
+	amon_write(w, "\tmemory = 0;\n");
+	if (*error)
+		amon_write(w, "\terror = -EBUSY;\n");
+	amon_write(w, "}\n");
+	if (has_other(table))
+		amon_write(w, "own = memory != 0;\n");
+	emit_mark(w->out, table->table->span);
+}
+
+/* What has no memory of its own has that of the row `other`, or none. */
+static void write_other_memory(struct amon_writer *w, const struct amon_plan_section *section,
+                               const struct amon_plan_table *table)
+{
+	if (has_other(table))
+		amon_write(w, "if (!memory)\n\t\tmemory = bpf_map_lookup_elem(&%s, &zero);\n",
+		           table->memory->other_map);
+	amon_write(w, "if (!memory)\n");
+	w->indent++;
+	write_leave(w, section);
+	w->indent--;
+}
+
+static struct amon_writer begin_own(struct amon_writer *w, const char *condition)
+{
+	struct amon_writer inner = *w;
+
+	amon_write(w, "if (%s) {\n", condition);
+	inner.indent++;
+	return inner;
+}
+
+static void write_flow_place(struct amon_writer *w, const struct amon_plan_table *table)
+{
+	amon_write(w, "key.life = words[%u] = b->%s;\n", table->expire->life / 8, table->memory->life);
+	write_find(w, table);
+}
+
+/* What the folds became, in the row. */
+static void write_flow_left(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	struct amon_writer inner;
+
+	if (!table->memory->fold_count)
+		return;
+	inner = begin_own(w, "row");
+	emit_flow_folds(&inner, s, table);
+	amon_write(w, "}\n");
+}
+
+/* In the first look, or the only one. */
+static void write_flow_row(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	bool only = !s->section->weighted, other = only && has_other(table);
+	struct amon_writer inner;
+
+	write_flow_memory(w, s->section, table);
+	if (other) {
+		write_other_memory(w, s->section, table);
+		emit_flow_step(w, s, table, (struct amon_flow_look){ true, only, "own" });
+	}
+	if (table->map || !other) {
+		inner = begin_own(w, other ? "own" : "memory");
+		if (!other)
+			emit_flow_step(&inner, s, table, (struct amon_flow_look){ true, only, NULL });
+		if (table->map) {
+			write_flow_place(&inner, table);
+			write_new_row(&inner, table);
+		}
+		if (only)
+			write_flow_left(&inner, s, table);
+		amon_write(w, "}\n");
+	}
+	write_outcome(w, s->section, table);
+}
+
+/* In the look at a super-packet as a whole, its row is there already. */
+static void write_flow_row_again(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+	struct amon_writer inner;
+
+	amon_write(w, "if (!(%s))\n\t\tb->%s = 0;\n", emit_flow_entered(w, memory), memory->life);
+	amon_write(w, "memory = b->%s ? bpf_map_lookup_elem(&%s, &key) : 0;\n", memory->life, memory->map);
+	write_other_memory(w, s->section, table);
+	emit_flow_step(w, s, table, (struct amon_flow_look){ false, true, NULL });
+	if (!table->map)
+		return;
+	inner = begin_own(w, amon_arena_printf(w->arena, "b->%s", memory->life));
+	write_flow_place(&inner, table);
+	write_flow_left(&inner, s, table);
+	amon_write(w, "}\n");
+	if (has_other(table))
+		amon_write(w, "if (!row)\n\t\trow = bpf_map_lookup_elem(&%s, &zero);\n", table->other_map);
+	amon_write(w, "if (!row)\n");
+	write_leave(&inner, s->section);
 }
 
 /* In the second look at a super-packet its rows are there already. */
@@ -549,8 +683,12 @@ static void write_table_variables(struct amon_writer *w, const struct amon_plan_
 		           table->slot_tag, table->record.tag, table->memory ? " = 0" : "");
 	if (table->memory)
 		amon_write(w, "struct %s *memory;\n", table->memory->tag);
-	if (!once && table->expire)
+	if (!once && table->expire && !remembers_flows(table))
 		amon_write(w, "struct life *life;\n");
+	if (!once && remembers_flows(table) && has_other(table))
+		amon_write(w, "bool own; /* and not that of the row `other` */\n");
+	if (!once && remembers_flows(table) && table->expire && table->table->expire.when)
+		amon_write(w, "__u64 until = 0;\n");
 	if (!once && !has_other(table))
 		amon_write(w, "int error = 0; /* not long: before Linux 6.4 its upper half is not set */\n");
 	fputc('\n', w->out);
@@ -592,18 +730,19 @@ static void write_table_function(struct emitter *e, const struct amon_plan_secti
 		write_words(&w, table);
 	if (table->clock == AMON_CLOCK_ROW)
 		amon_write(&w, "read_%s(p);\n", w.time);
-	if (once && table->expire)
-		amon_write(&w, "key.life = words[%u] = %s);\n", table->expire->life / 8,
-		           life_call(&w, table, "life_number"));
-	else if (table->expire)
-		write_life(&w, section, table);
-	if (once)
-		write_row_again(&w, section, table);
-	else
-		write_row(&w, section, table);
+	if (remembers_flows(table)) {
+		(once ? write_flow_row_again : write_flow_row)(&w, &s, table);
+	} else {
+		if (once && table->expire)
+			amon_write(&w, "key.life = words[%u] = %s);\n", table->expire->life / 8,
+			           life_call(&w, table, "life_number"));
+		else if (table->expire)
+			write_life(&w, section, table);
+		(once ? write_row_again : write_row)(&w, section, table);
+	}
 	if (table->expire && !once)
 		write_flow(&w, section, table);
-	if (table->memory && once == section->weighted)
+	if (table->memory && !remembers_flows(table) && once == section->weighted)
 		emit_memory_step(&w, &s, table);
 	write_metrics(&w, &s, &table->record, 0, once ? UINT32_MAX : METRICS_A_FUNCTION, once);
 	emit_mark(e->out, table->table->span);
@@ -653,7 +792,9 @@ static void write_find_function(struct emitter *e, const struct amon_plan_sectio
 	w.indent++;
 	write_leave(&w, section);
 	w.indent--;
-	emit_memory_asked(&w, table);
+	if (remembers_flows(table))
+		amon_write(&w, "read_%s(p);\n", section->tick);
+	emit_memory_asked(&w, section, table);
 	fprintf(e->out, "%s}\n\n", section->shared ? "\treturn 0;\n" : "");
 }
 

@@ -64,7 +64,8 @@ struct amon_export_user {
 /** Of a table whose rows end: they are parts of flows, which user space puts together. See runtime/flows.h. */
 struct amon_export_expire {
 	uint64_t idle, active; /* nanoseconds; INT64_MAX: never */
-	/* ARRAY, an entry for each CPU: 64 bytes, and slots of `slot_size`. `shape` is as that of a table's rows. */
+	/* ARRAY, an entry for each CPU: 64 bytes, and slots of `slot_size`. `shape` is as that of a table's rows. NULL:
+	 * packets remember something of the rows, and how long they live. */
 	const char *lives_map, *shape;
 	uint32_t slot_size;
 	uint32_t flow; /* where struct flow lies in a record (bpf-templates/flow.h) */
@@ -140,7 +141,9 @@ struct amon_export_memory {
 	uint32_t size, windows;
 	uint32_t key_size, value_size;
 	uint64_t signature; /* of all that it holds */
-	uint32_t seen;      /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no row ends */
+	uint32_t seen;      /* in the value, 8 bytes: the window of the last packet. UINT32_MAX: no window ends a row */
+	uint32_t life;      /* in the value: struct life. UINT32_MAX: no row ends by `expire` */
+	uint64_t idle;      /* nanoseconds of silence that end it then; INT64_MAX: none do */
 };
 
 struct amon_export_section {

@@ -245,8 +245,8 @@ static const struct amon_schema counter_rows[] = {
 static const struct amon_schema expire_rows[] = {
 	U63(struct amon_export_expire, idle, "idle"),
 	U63(struct amon_export_expire, active, "active"),
-	TEXT(struct amon_export_expire, lives_map, "lives_map"),
-	TEXT(struct amon_export_expire, shape, "shape"),
+	NAME(struct amon_export_expire, lives_map, "lives_map"),
+	NAME(struct amon_export_expire, shape, "shape"),
 	U32(struct amon_export_expire, slot_size, "slot_size"),
 	U32(struct amon_export_expire, flow, "flow"),
 	BOOL(struct amon_export_expire, keeps, "keeps"),
@@ -310,6 +310,8 @@ static const struct amon_schema memory_rows[] = {
 	U32(struct amon_export_memory, value_size, "value_size"),
 	U63(struct amon_export_memory, signature, "signature"),
 	PLACE(struct amon_export_memory, seen, "seen"),
+	PLACE(struct amon_export_memory, life, "life"),
+	U63(struct amon_export_memory, idle, "idle"),
 	END,
 };
 

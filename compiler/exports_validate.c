@@ -414,9 +414,10 @@ static bool expire_is_sound(struct validation *validation, const struct amon_exp
 	if (!expire)
 		return true;
 	if (table->events || !table->twice || !table->reset || table->key_size < 8 || !expire->idle ||
-	    !expire->active || !*expire->lives_map || !*expire->shape)
+	    !expire->active || !expire->lives_map != !expire->shape)
 		return refuse(validation, table->name, "has rows that cannot end");
-	if (expire->slot_size % 8 || expire->slot_size < 8 + (uint64_t)table->key_size + AMON_LIFE_SIZE)
+	if (expire->lives_map &&
+	    (expire->slot_size % 8 || expire->slot_size < 8 + (uint64_t)table->key_size + AMON_LIFE_SIZE))
 		return refuse(validation, table->name, "has slots of no such size");
 	return fits(expire->flow, AMON_FLOW_SIZE, table->record_size) ||
 	       refuse(validation, table->name, "has rows that end outside of their records");
@@ -459,9 +460,11 @@ static bool memory_is_sound(struct validation *validation, const struct amon_exp
 {
 	if (!*memory->map)
 		return refuse(validation, "memories", "holds one without a map");
-	if (!memory->key_size || memory->key_size > AMON_MAX_KEY || !memory->value_size ||
+	if (!memory->key_size || memory->key_size > AMON_MAX_LAID_KEY || !memory->value_size ||
 	    memory->value_size > RECORD_MAX)
 		return refuse(validation, memory->map, "has entries of no such size");
+	if (memory->life != UINT32_MAX && !fits(memory->life, AMON_LIFE_SIZE, memory->value_size))
+		return refuse(validation, memory->map, "has rows that end outside of its values");
 	return memory->seen == UINT32_MAX || fits(memory->seen, 8, memory->value_size) ||
 	       refuse(validation, memory->map, "notes windows outside of its values");
 }

@@ -884,13 +884,12 @@ static void plan_rows(struct amon_plan *plan, struct amon_plan_table *table, con
 	plan->own_rows = true;
 }
 
-static void plan_expire(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
+static void plan_lives(struct amon_plan *plan, struct amon_plan_table *table, const char *base, struct names *globals)
 {
-	table->expire = amon_new(plan->arena, struct amon_plan_expire);
 	table->expire->lives_map = plan_unique(globals, amon_arena_printf(plan->arena, "%s_lives", base));
 	table->expire->slot_tag = plan_unique(globals, amon_arena_printf(plan->arena, "%s_life", base));
 	table->expire->shape = plan_unique(globals, amon_arena_printf(plan->arena, "%s_lives_shape", base));
-	plan->expires = true;
+	table->expire->slot_size = slot_size(8 + table->key_size + AMON_LIFE_SIZE);
 	plan->map_count++;
 }
 
@@ -907,8 +906,9 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 		plan_rows(plan, table, base, globals);
 	table->once = table->table->events || columns_once(&table->table->metrics);
 	table->twice = is_twice(table->table);
-	if (table->table->expire.span.source) {
-		plan_expire(plan, table, base, globals);
+	plan->expires |= table->table->expire.span.source != NULL;
+	if (table->table->expire.span.source && !table->table->is_private) {
+		table->expire = amon_new(plan->arena, struct amon_plan_expire);
 		plan_take(&members, "flow");
 	}
 	plan_keys(plan, table);
@@ -919,9 +919,9 @@ static void plan_table(struct amon_plan *plan, struct amon_plan_section *section
 	check_record(&table->record, table->table->span, AMON_MAX_RECORD, "table", table->table->name, diagnostics);
 	if (table->spill_map)
 		table->slot_size = slot_size(table->key_size + table->record.size);
-	if (table->expire)
-		table->expire->slot_size = slot_size(8 + table->key_size + AMON_LIFE_SIZE);
 	table->memory = plan_memory(plan, table->table->section, table->table, globals, diagnostics);
+	if (table->expire && !table->memory)
+		plan_lives(plan, table, base, globals);
 	table->once |= table->memory != NULL;
 	section->once |= table->once;
 }

@@ -96,9 +96,12 @@ enum amon_ledger {
 	AMON_LEDGER_COUNT
 };
 
-/** What `expire` adds to a table: how long each key's row lives, on each CPU; both clones share that. */
+/**
+ * What `expire` adds to a table: how long each key's row lives, on each CPU; both clones share that. What packets
+ * remember says it itself: then there is no map of lives.
+ */
 struct amon_plan_expire {
-	const char *lives_map, *shape, *slot_tag; /* names in C */
+	const char *lives_map, *shape, *slot_tag; /* names in C; NULL: told by the memory */
 	uint32_t slot_size, life;                 /* life: the offset in the key of the number of the row's life */
 };
 
@@ -131,6 +134,7 @@ struct amon_plan_table {
 struct amon_plan_folds {
 	const char *tag, *member;       /* of the struct, and of it in the memory */
 	const char *before, *asked;     /* as of the memory's */
+	const char *left;               /* as the packet left them, where its row is found behind them; else NULL */
 	struct amon_plan_record record; /* behind `window` and `order` */
 	bool anew;                      /* with each window; of two windows at a time, by the parity of their numbers */
 };
@@ -144,14 +148,19 @@ struct amon_plan_memory {
 	const char *tag, *state_tag; /* of the map's value, and of what is in it beside its lock and folds */
 	const char *before, *asked;  /* what a packet finds in its row, and in the one asked for; NULL: none is asked */
 	const char *leaves;          /* whether a reader may be taking out what is in the row; NULL: none ever does */
+	const char *life; /* the number of the row that the packet is in; NULL: it does not end by `expire` */
 	struct amon_plan_record state; /* behind `seen`; its `size` is 0 where there is nothing */
 	struct amon_plan_folds folds[2];
 	uint32_t fold_count;
 	bool seen;           /* notes the window of the last packet */
 	uint32_t seen_at;    /* where, in the value */
 	bool ends;           /* after a whole window without a packet */
+	bool expires;        /* with its flow: `struct life` lies behind the lock */
+	uint64_t idle;       /* the silence that ends it then, in nanoseconds; INT64_MAX: none does */
+	uint32_t number;     /* among the probe's that expire */
 	bool swept;          /* and goes with its row */
 	bool asks_itself;    /* the table's own `where` reads it, before there is a row */
+	bool when_reads;     /* `when` reads it */
 	uint32_t value_size; /* the lock included */
 	bool exchanged;      /* without a lock */
 };
@@ -226,10 +235,11 @@ struct amon_plan {
 	uint32_t slice_count;
 	bool scratch; /* struct packet is too large for the stack */
 	bool walks_extensions, parses;
-	bool plain;    /* most packets are read before the parser is called, which takes the others (plain.h) */
-	bool own_rows; /* some table has rows of each CPU's own */
-	bool expires;  /* and some has rows that end */
-	bool numbered; /* some section needs the number of the window */
+	bool own_rows;     /* some table has rows of each CPU's own */
+	bool expires;      /* and some has rows that end */
+	bool numbered;     /* some section needs the number of the window, or what a reader is doing */
+	uint32_t expiring; /* memories that expire */
+	bool plain;        /* most packets are read before the parser is called, which takes the others (plain.h) */
 	uint32_t packet_size, map_count;
 };
 

@@ -461,6 +461,8 @@ static void parts_of(const struct builder *b, const struct amon_plan_section *se
 
 /* Rows of this window and of the last live, and those of the one before may not be swept yet. */
 #define WINDOWS_SWEPT 3
+/* Behind the lock, and what aligns the next. */
+#define MEMORY_LIFE 8
 
 static struct amon_export_memory memory_of(const struct amon_plan_section *section, const struct amon_plan_table *table)
 {
@@ -474,7 +476,9 @@ static struct amon_export_memory memory_of(const struct amon_plan_section *secti
 		.size = table->table->size,
 		.windows = memory->swept ? WINDOWS_SWEPT : 1,
 		.signature = amon_memory_signature(section, table),
-		.seen = memory->swept ? memory->seen_at : UINT32_MAX,
+		.seen = memory->swept && !memory->expires ? memory->seen_at : UINT32_MAX,
+		.life = memory->expires ? MEMORY_LIFE : UINT32_MAX,
+		.idle = memory->idle,
 	};
 }
 
@@ -489,6 +493,7 @@ static struct amon_export_memory array_of(const struct amon_plan_section *sectio
 		.value_size = memory->value_size,
 		.signature = amon_memory_signature(section, table),
 		.seen = UINT32_MAX,
+		.life = UINT32_MAX,
 	};
 }
 

@@ -81,9 +81,15 @@ static void plan_state(struct amon_plan *plan, struct amon_plan_memory *memory, 
 
 /* --- folds that are metrics */
 
+static bool expires(const struct amon_table *table)
+{
+	return table && table->expire.span.source;
+}
+
+/* In each window; those of rows that end begin anew with their row, and no window touches them. */
 static bool begins_anew(const struct amon_column *fold)
 {
-	return fold->table ? fold->table->timing.reset : fold->timing.reset;
+	return fold->table ? fold->table->timing.reset && !expires(fold->table) : fold->timing.reset;
 }
 
 static void plan_folds(struct amon_plan *plan, struct amon_plan_memory *memory, const struct amon_columns *metrics,
@@ -121,7 +127,7 @@ static bool is_exchanged(const struct amon_plan_memory *memory, const struct amo
 	const struct amon_column *item = memory->state.metric_count == 1 ? memory->state.metrics->column : NULL;
 
 	return item && item->aggregation == &amon_aggregation_previous && leaves_a_bit(item->type) && !memory->seen &&
-	       !memory->fold_count && !(table && reads_own(table->where, table));
+	       !memory->expires && !memory->fold_count && !(table && reads_own(table->where, table));
 }
 
 /* --- maps */
@@ -142,7 +148,7 @@ static void measure(struct amon_plan_memory *memory)
 {
 	/* behind the lock, and what aligns the next */
 	memory->seen_at = 8;
-	memory->value_size = memory->exchanged ? 8 : 8 + memory->state.size;
+	memory->value_size = memory->exchanged ? 8 : 8 + memory->state.size + (memory->expires ? AMON_LIFE_SIZE : 0);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		memory->value_size += memory->folds[i].record.size * (1 + memory->folds[i].anew);
 }
@@ -168,8 +174,13 @@ struct amon_plan_memory *plan_memory(struct amon_plan *plan, const struct amon_s
 
 	if (!checked->items.count && !checked->asked && !has_folds(metrics) && !is_private)
 		return NULL;
-	memory->ends = table && plan->probe->window;
-	memory->swept = memory->ends && table->timing.reset;
+	memory->expires = expires(table);
+	if (memory->expires)
+		memory->number = plan->expiring++;
+	if (memory->expires)
+		memory->idle = table->expire.idle < INT64_MAX ? table->expire.idle : table->expire.active;
+	memory->ends = table && plan->probe->window && !memory->expires;
+	memory->swept = memory->expires || (memory->ends && table->timing.reset);
 	/* a fold must know whether its row is new, and who asks whether there is one */
 	memory->seen =
 	        memory->ends || checked->asked || has_folds(&checked->items) || (is_private && !checked->items.count);
@@ -203,7 +214,9 @@ static void name_before(struct amon_plan *plan, struct amon_plan_memory *memory,
                         struct names *members)
 {
 	memory->before = plan_unique(members, name);
-	if (memory->swept)
+	if (memory->expires)
+		memory->life = plan_unique(members, amon_arena_printf(plan->arena, "%s_life", name));
+	else if (memory->swept)
 		memory->leaves = plan_unique(members, amon_arena_printf(plan->arena, "%s_leaves", name));
 	if (asked)
 		memory->asked = plan_unique(members, amon_arena_printf(plan->arena, "%s_asked", name));
@@ -211,6 +224,8 @@ static void name_before(struct amon_plan *plan, struct amon_plan_memory *memory,
 		struct amon_plan_folds *folds = &memory->folds[i];
 
 		folds->before = plan_unique(members, amon_arena_printf(plan->arena, "%s_%s", name, folds->member));
+		if (memory->expires)
+			folds->left = plan_unique(members, amon_arena_printf(plan->arena, "%s_left", folds->before));
 		if (asked)
 			folds->asked = plan_unique(members,
 			                           amon_arena_printf(plan->arena, "%s_asked_%s", name, folds->member));
@@ -260,12 +275,14 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 		const struct amon_table *table = section->tables[i].table;
 		struct amon_plan_memory *memory = section->tables[i].memory;
 
-		section->looks |= !table->events && (reads(table->where) || columns_read(&table->keys));
+		section->looks |= !table->events &&
+		                  (reads(table->where) || reads(table->expire.when) || columns_read(&table->keys));
 		section->tables[i].reads = memory || table_reads(table);
 		if (!memory)
 			continue;
 		any = true;
 		memory->asks_itself = reads_own(table->where, table);
+		memory->when_reads = reads_own(table->expire.when, table);
 		section->finds_own |= memory->asks_itself;
 		name_before(plan, memory, table->name, table->memory.asked || memory->asks_itself, &members);
 		if (memory->asked)
@@ -275,7 +292,7 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 		section->swept |= memory->swept;
 	}
 	section->numbered |= section->memory && section->memory->folds[0].anew;
-	plan->numbered |= section->numbered;
+	plan->numbered |= section->numbered || section->swept;
 	if (!any)
 		return;
 	order_asked(plan, section);

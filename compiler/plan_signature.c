@@ -287,6 +287,7 @@ uint64_t amon_memory_signature(const struct amon_plan_section *section, const st
 	add_number(&hash, memory->value_size);
 	add_number(&hash, memory->seen);
 	add_number(&hash, memory->ends);
+	add_number(&hash, memory->expires);
 	add_number(&hash, memory->exchanged);
 	add_items(&hash, &memory->state);
 	for (uint32_t i = 0; i < memory->fold_count; i++) {

@@ -348,6 +348,13 @@ void amon_merge_columns(const struct amon_export_column *columns, uint32_t count
 			amon_merge_state(columns[i].aggregation, &columns[i].layout, into, from);
 }
 
+void amon_clear_alone(const struct amon_export_table *table, void *record)
+{
+	for (uint32_t i = 0; i < table->column_count; i++)
+		if (table->columns[i].kind == AMON_COLUMN_METRIC && table->columns[i].aggregation->alone)
+			amon_state_set_has(&table->columns[i].layout, record, false);
+}
+
 void amon_merge_row(const struct amon_export_table *table, void *into, const void *from)
 {
 	amon_merge_columns(table->columns, table->column_count, into, from);

@@ -29,7 +29,7 @@ static bool is_of_table(const struct amon_export_table *table, const char *map)
 {
 	return !strcmp(table->map, map) || (table->spill_map && !strcmp(table->spill_map, map)) ||
 	       (table->other_map && !strcmp(table->other_map, map)) ||
-	       (table->expire && !strcmp(table->expire->lives_map, map));
+	       (table->expire && table->expire->lives_map && !strcmp(table->expire->lives_map, map));
 }
 
 /* The signature of what a map holds, by its name; 0: no such map. */

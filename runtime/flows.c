@@ -422,8 +422,10 @@ static void refuse(struct store *store, const uint8_t *record)
 	memcpy(&part, record + store->table->expire->flow, sizeof(part));
 	store->refused.packets += part.packets;
 	store->refused.bytes += part.bytes;
-	if (store->other)
-		amon_merge_columns(store->table->columns, store->table->column_count, store->other, record);
+	if (!store->other)
+		return;
+	amon_merge_columns(store->table->columns, store->table->column_count, store->other, record);
+	amon_clear_alone(store->table, store->other);
 }
 
 static int add_part(struct store *store, const uint8_t *key, uint8_t *record)
@@ -462,16 +464,54 @@ static int compare_parts(const void *a, const void *b)
 	return x->row < y->row ? -1 : 1;
 }
 
-static void note_parts(const struct store *store, const struct amon_collected_table *rows, struct part *parts)
+struct keys {
+	const uint8_t *keys;
+	uint32_t size;
+};
+
+static int compare_keys(const void *a, const void *b, void *data)
+{
+	const struct part *x = a, *y = b;
+	const struct keys *keys = data;
+
+	return memcmp(keys->keys + x->row * keys->size, keys->keys + y->row * keys->size, keys->size);
+}
+
+/* Lives that all CPUs share: what they have of one is one part. Returns how many are left. */
+static uint64_t merge_parts(const struct amon_export_table *table, const struct amon_collected_table *rows,
+                            struct part *parts)
+{
+	struct keys keys = { rows->keys, table->key_size };
+	uint64_t last = 0;
+
+	qsort_r(parts, rows->row_count, sizeof(*parts), compare_keys, &keys);
+	for (uint64_t i = 1; i < rows->row_count; i++) {
+		uint8_t *into = rows->records + parts[last].row * table->record_size;
+
+		if (memcmp(keys.keys + parts[last].row * keys.size, keys.keys + parts[i].row * keys.size, keys.size))
+			parts[++last] = parts[i];
+		else
+			amon_merge_row(table, into, rows->records + parts[i].row * table->record_size);
+	}
+	return rows->row_count ? last + 1 : 0;
+}
+
+/* Returns how many there are. */
+static uint64_t note_parts(const struct store *store, const struct amon_collected_table *rows, struct part *parts)
 {
 	const struct amon_export_table *table = store->table;
+	uint64_t count = rows->row_count;
 
-	for (uint64_t i = 0; i < rows->row_count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		parts[i].row = i;
-		parts[i].first = flow_of(table, rows->records + i * table->record_size)->first;
 		memcpy(&parts[i].life, rows->keys + i * table->key_size + key_size(store), 8);
 	}
-	qsort(parts, rows->row_count, sizeof(*parts), compare_parts);
+	if (!table->expire->lives_map)
+		count = merge_parts(table, rows, parts);
+	for (uint64_t i = 0; i < count; i++)
+		parts[i].first = flow_of(table, rows->records + parts[i].row * table->record_size)->first;
+	qsort(parts, count, sizeof(*parts), compare_parts);
+	return count;
 }
 
 static int add_parts(struct store *store, struct amon_collected_table *rows)
@@ -479,10 +519,9 @@ static int add_parts(struct store *store, struct amon_collected_table *rows)
 	const struct amon_export_table *table = store->table;
 	AMON_FREES struct part *parts = reallocarray(NULL, rows->row_count + 1, sizeof(*parts));
 	int error = parts ? 0 : -ENOMEM;
+	uint64_t count = error ? 0 : note_parts(store, rows, parts);
 
-	if (!error)
-		note_parts(store, rows, parts);
-	for (uint64_t i = 0; !error && i < rows->row_count; i++)
+	for (uint64_t i = 0; !error && i < count; i++)
 		error = add_part(store, rows->keys + parts[i].row * table->key_size,
 		                 rows->records + parts[i].row * table->record_size);
 	rows->row_count = 0;

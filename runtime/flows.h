@@ -15,8 +15,9 @@
  *   `forced`  where there is no more to come.
  *
  * It is exported once, with the values of its whole life. Times are those of the clock that ages rows: the kernel's
- * tick, in a replay the capture's. A flow whose packets come on one CPU ends to the packet. Where several CPUs see it,
- * `active` and `when` may leave it what others of them counted until the next cut.
+ * tick, in a replay the capture's. A flow whose packets come on one CPU ends to the packet, and so does one of which
+ * packets remember something: lives are shared then. Of any other that several CPUs see, `active` and `when` may leave
+ * it what others of them counted until the next cut.
  */
 
 /** Why a row ended: IPFIX flowEndReason. */

@@ -29,7 +29,7 @@ static void add_section(struct amon_maps *maps, const struct amon_export_section
 			add(maps, table->spill_map, table->twice);
 		if (table->other_map)
 			add(maps, table->other_map, table->twice);
-		if (table->expire)
+		if (table->expire && table->expire->lives_map)
 			add(maps, table->expire->lives_map, false);
 	}
 	for (uint32_t i = 0; i < section->memory_count; i++)

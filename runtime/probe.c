@@ -360,7 +360,7 @@ static int shape_table(struct bpf_object *object, const struct amon_export_table
 {
 	int error = table->shape ? shape_rows(object, table, use) : 0;
 
-	return error || !table->expire ? error : shape_lives(object, table, use);
+	return error || !table->expire || !table->expire->lives_map ? error : shape_lives(object, table, use);
 }
 
 static int shape_section(struct bpf_object *object, const struct amon_export_section *section,

@@ -501,11 +501,15 @@ static void set_phase(const struct amon_reader *reader, enum amon_phase phase)
 	set_state(reader, state_of(SEQUENCE(state), phase, PAIR(state)));
 }
 
-/* Packets that began before they were told to leave alone what has ended are waited for. */
+/*
+ * Packets that began before they were told to leave alone what has ended are waited for. What ended within this tick is
+ * left for the next sweep: a row that begins behind it has a later number (see bpf-templates/flow.h).
+ */
 static int sweep(const struct amon_reader *reader, struct amon_failure *failure)
 {
 	struct amon_sweep sweep;
-	int error = amon_sweep_begin(&reader->maps, reader->exports, SEQUENCE(reader->control->state), &sweep, failure);
+	int error = amon_sweep_begin(&reader->maps, reader->exports, SEQUENCE(reader->control->state),
+	                             now(CLOCK_MONOTONIC_COARSE) - TICK, &sweep, failure);
 
 	if (!error && sweep.count) {
 		set_phase(reader, AMON_PHASE_SWEEPING);
@@ -558,7 +562,7 @@ int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *f
 	return error;
 }
 
-int amon_reader_replay_flows(struct amon_reader *reader, struct amon_failure *failure)
+static int replay_flows(struct amon_reader *reader, struct amon_failure *failure)
 {
 	__attribute__((cleanup(amon_collected_cleanup))) struct amon_collected *parts = NULL;
 	int error;
@@ -576,6 +580,25 @@ int amon_reader_replay_flows(struct amon_reader *reader, struct amon_failure *fa
 	return error;
 }
 
+static int replay_sweep(const struct amon_reader *reader, uint64_t now, struct amon_failure *failure)
+{
+	struct amon_sweep rows;
+	int error =
+	        amon_sweep_begin(&reader->maps, reader->exports, SEQUENCE(reader->control->state), now, &rows, failure);
+
+	if (!error)
+		error = amon_sweep_finish(&rows, failure);
+	amon_sweep_end(&rows);
+	return error;
+}
+
+int amon_reader_replay_cut(struct amon_reader *reader, uint64_t now, struct amon_failure *failure)
+{
+	int error = replay_flows(reader, failure);
+
+	return error ? error : replay_sweep(reader, now, failure);
+}
+
 int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_collected **result,
                        struct amon_failure *failure)
 {
@@ -583,7 +606,7 @@ int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_c
 
 	*result = NULL;
 	if (!error)
-		error = amon_reader_replay_flows(reader, failure);
+		error = replay_flows(reader, failure);
 	if (!error)
 		error = read_clone(reader, 0, AMON_RESET | AMON_KEPT | AMON_SHARED, reader->gathered, failure);
 	if (!error && reader->flows && amon_flows_end(reader->flows, until, reader->last, reader->gathered))
@@ -597,18 +620,11 @@ int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_c
 	return 0;
 }
 
-int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure)
+int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, uint64_t now, struct amon_failure *failure)
 {
-	struct amon_sweep rows;
 	int error;
 
 	set_state(reader, state_of(sequence, AMON_PHASE_OPEN, 0));
 	error = amon_storage_reset(&reader->maps, reader->exports, 0, AMON_RESET | AMON_SHARED, failure);
-	if (error)
-		return error;
-	error = amon_sweep_begin(&reader->maps, reader->exports, sequence, &rows, failure);
-	if (!error)
-		error = amon_sweep_finish(&rows, failure);
-	amon_sweep_end(&rows);
-	return error;
+	return error ? error : replay_sweep(reader, now, failure);
 }

@@ -91,13 +91,14 @@ unsigned int amon_reader_pair(const struct amon_reader *reader);
 
 /**
  * In a replay, where nothing runs beside the reader: gathers events before their ring is full, and parts of flows
- * before their table is; reads all; empties what a reset empties, and opens the window of this number.
+ * before their table is, and sweeps what is remembered; reads all; empties what a reset empties, and opens the window
+ * of this number. `now`: the latest time seen.
  */
 int amon_reader_replay_events(struct amon_reader *reader, struct amon_failure *failure);
-int amon_reader_replay_flows(struct amon_reader *reader, struct amon_failure *failure);
+int amon_reader_replay_cut(struct amon_reader *reader, uint64_t now, struct amon_failure *failure);
 /** `until`: an instant of the window's, until which flows end. */
 int amon_reader_replay(struct amon_reader *reader, uint64_t until, struct amon_collected **collected,
                        struct amon_failure *failure);
-int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, struct amon_failure *failure);
+int amon_reader_replay_reset(struct amon_reader *reader, uint64_t sequence, uint64_t now, struct amon_failure *failure);
 
 #endif

@@ -8,6 +8,7 @@
 #include "kernel.h"
 #include "reader.h"
 #include "replay.h"
+#include "sweep.h"
 
 #define SECOND 1000000000ull
 
@@ -17,6 +18,7 @@ struct replay {
 	struct amon_failure *failure;
 	struct amon_capture *capture;
 	struct amon_feeder *feeder;
+	bool cuts; /* some rows end */
 	bool open; /* a packet fell into the window */
 	struct amon_window window;
 	uint64_t first;  /* multiple of the probe's window that the first packet fell into */
@@ -88,7 +90,8 @@ static void stretch_window(struct replay *replay, uint64_t time)
 static int open_next(struct replay *replay, uint64_t time)
 {
 	open_window(replay, time);
-	return amon_reader_replay_reset(replay->loaded->reader, replay->window.sequence, replay->failure);
+	return amon_reader_replay_reset(replay->loaded->reader, replay->window.sequence, replay->latest,
+	                                replay->failure);
 }
 
 /** Ends the window, and has the one of an instant open. Of those in between only such are told as flows end in. */
@@ -115,7 +118,7 @@ static int reach(struct replay *replay, uint64_t time)
 	return 0;
 }
 
-/** Parts of flows are taken out of the kernel with each second of the capture. */
+/** Parts of flows are taken out of the kernel with each second of the capture, and so is what is remembered of them. */
 static int cut_flows(struct replay *replay, uint64_t time)
 {
 	int error = 0;
@@ -123,14 +126,14 @@ static int cut_flows(struct replay *replay, uint64_t time)
 	if (replay->open && time / SECOND > replay->latest / SECOND) {
 		error = flush(replay);
 		if (!error)
-			error = amon_reader_replay_flows(replay->loaded->reader, replay->failure);
+			error = amon_reader_replay_cut(replay->loaded->reader, replay->latest, replay->failure);
 	}
 	return error;
 }
 
 static int place(struct replay *replay, uint64_t time)
 {
-	int error = replay->loaded->reader->flows ? cut_flows(replay, time) : 0;
+	int error = replay->cuts ? cut_flows(replay, time) : 0;
 
 	if (error)
 		return error;
@@ -199,10 +202,12 @@ int amon_replay(struct amon_loaded *loaded, const char *path, const struct amon_
 	if (error)
 		return error;
 	/* what a packet finds of those before it, and how equal times merge, is then the same in every replay */
-	return amon_kernel_on_first_cpu(run, &(struct replay){ .loaded = loaded,
-	                                                       .options = options,
-	                                                       .failure = failure,
-	                                                       .capture = capture,
-	                                                       .feeder = feeder,
-	                                                       .window = { .sequence = 1 } });
+	return amon_kernel_on_first_cpu(
+	        run, &(struct replay){ .loaded = loaded,
+	                               .options = options,
+	                               .failure = failure,
+	                               .capture = capture,
+	                               .feeder = feeder,
+	                               .cuts = loaded->reader->flows || amon_sweep_expires(loaded->exports),
+	                               .window = { .sequence = 1 } });
 }

@@ -205,14 +205,6 @@ static const struct amon_cell *keyless_cells(struct amon_selection *selection, c
 	return cells;
 }
 
-/* Of several rows, what stands alone has no value. */
-static void clear_alone(const struct amon_export_table *table, void *record)
-{
-	for (uint32_t i = 0; i < table->column_count; i++)
-		if (table->columns[i].kind == AMON_COLUMN_METRIC && table->columns[i].aggregation->alone)
-			amon_state_set_has(&table->columns[i].layout, record, false);
-}
-
 /* What was left out, merged as CPUs are. */
 static void make_rest(struct amon_table_rows *into)
 {
@@ -228,7 +220,7 @@ static void make_rest(struct amon_table_rows *into)
 		if (!is_exported(selection))
 			amon_merge_columns(table->columns, table->column_count, merged, selection->row.record);
 	}
-	clear_alone(table, merged);
+	amon_clear_alone(table, merged);
 	amon_rows_set_rest(into, merged);
 }
 

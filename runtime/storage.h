@@ -46,6 +46,8 @@ int64_t amon_key_number(const struct amon_layout *layout, const void *key);
 
 /** Merges record `from` into `into`: every metric by its aggregation. */
 void amon_merge_columns(const struct amon_export_column *columns, uint32_t count, void *into, const void *from);
+/** In a record that is of several rows of a table, what stands alone (a fold) has no value. */
+void amon_clear_alone(const struct amon_export_table *table, void *record);
 /** The same for the record of a table's row. */
 void amon_merge_row(const struct amon_export_table *table, void *into, const void *from);
 /** The same for a section's record, whose ledger adds too. */

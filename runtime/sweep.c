@@ -12,17 +12,34 @@
 /* The keys that are to go: a map that changes is not deleted from while it is walked. */
 struct amon_swept {
 	const struct amon_export_memory *memory;
-	uint64_t open;
+	uint64_t open, now;
 	uint8_t *keys;
 	size_t count, room;
 	uint64_t found; /* rows of the map, those that stay included */
 };
+
+/* struct life of bpf-templates/flow.h */
+struct life {
+	uint64_t number, first, last, until;
+};
+
+static bool is_forgotten(const struct amon_swept *rows, const void *value)
+{
+	struct life life;
+
+	memcpy(&life, (const char *)value + rows->memory->life, sizeof(life));
+	if (life.until)
+		return rows->now >= life.until;
+	return life.number && (int64_t)(rows->now - life.last) >= (int64_t)rows->memory->idle;
+}
 
 /* As packets decide it. */
 static bool has_ended(const struct amon_swept *rows, const void *value)
 {
 	uint64_t seen;
 
+	if (rows->memory->life != UINT32_MAX)
+		return is_forgotten(rows, value);
 	memcpy(&seen, (const char *)value + rows->memory->seen, sizeof(seen));
 	return seen + 1 < rows->open;
 }
@@ -68,14 +85,28 @@ static int look(const struct amon_maps *maps, struct amon_swept *rows, struct am
 	return 0;
 }
 
+static bool is_swept(const struct amon_export_memory *memory)
+{
+	return memory->seen != UINT32_MAX || memory->life != UINT32_MAX;
+}
+
 static uint32_t count_swept(const struct amon_exports *exports)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < exports->section_count; i++)
 		for (uint32_t j = 0; j < exports->sections[i].memory_count; j++)
-			count += exports->sections[i].memories[j].seen != UINT32_MAX;
+			count += is_swept(&exports->sections[i].memories[j]);
 	return count;
+}
+
+bool amon_sweep_expires(const struct amon_exports *exports)
+{
+	for (uint32_t i = 0; i < exports->section_count; i++)
+		for (uint32_t j = 0; j < exports->sections[i].memory_count; j++)
+			if (exports->sections[i].memories[j].life != UINT32_MAX)
+				return true;
+	return false;
 }
 
 static int look_at_section(const struct amon_export_section *section, struct amon_sweep *sweep,
@@ -86,9 +117,9 @@ static int look_at_section(const struct amon_export_section *section, struct amo
 	for (uint32_t i = 0; i < section->memory_count && !error; i++) {
 		struct amon_swept *rows = &sweep->rows[sweep->row_count];
 
-		if (section->memories[i].seen == UINT32_MAX)
+		if (!is_swept(&section->memories[i]))
 			continue;
-		*rows = (struct amon_swept){ .memory = &section->memories[i], .open = sweep->open };
+		*rows = (struct amon_swept){ .memory = &section->memories[i], .open = sweep->open, .now = sweep->now };
 		sweep->row_count++;
 		error = look(sweep->maps, rows, failure);
 		sweep->count += rows->count;
@@ -96,13 +127,13 @@ static int look_at_section(const struct amon_export_section *section, struct amo
 	return error;
 }
 
-int amon_sweep_begin(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open,
+int amon_sweep_begin(const struct amon_maps *maps, const struct amon_exports *exports, uint64_t open, uint64_t now,
                      struct amon_sweep *sweep, struct amon_failure *failure)
 {
 	uint32_t count = count_swept(exports);
 	int error = 0;
 
-	*sweep = (struct amon_sweep){ .maps = maps, .open = open };
+	*sweep = (struct amon_sweep){ .maps = maps, .open = open, .now = now };
 	if (!count)
 		return 0;
 	sweep->rows = calloc(count, sizeof(*sweep->rows));

@@ -213,7 +213,6 @@ def never(text, *words):
 @tests([(name, text, word) for name, text, word in [
     ("biflow", "table t by biflow(ip.src, ip.dst, tcp.srcport, tcp.dstport) { metric a = count(); }", "`biflow`"),
     ("overflow evict", "table t by ip.src overflow evict { metric a = count(); }", "`overflow evict`"),
-    ("expire of what remembers", "private table t by ip.src expire idle 15s { state a = count(); }", "`expire`"),
     ("half_life", "metric a = sum(frame.len, half_life = 1s);", "`half_life`"),
     ("quantile", "metric a = quantile(frame.len, [0.5], error = 1%);", "quantile()"),
     ("distinct", "metric a = distinct(ip.src);", "distinct()"),

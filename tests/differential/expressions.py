@@ -272,7 +272,10 @@ class PacketCompiler(Compiler):
     def keeper_of(self, name):
         """That of a table of this section."""
         tables = self.section.tables if self.section else []
-        return next((table.keeper for table in tables if table.name == name), None)
+        keeper = next((table.keeper for table in tables if table.name == name), None)
+        if keeper:
+            keeper.asked = True
+        return keeper
 
     def row_there(self, name):
         """A table's name alone: the packet's key has a row there, from before the packet."""

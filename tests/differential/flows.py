@@ -22,6 +22,7 @@ class Part:
         self.first = self.last = self.until = None
         self.packets = self.bytes = 0
         self.reason = None
+        self.folds = []  # those of its states that do not merge: of the later part
 
     def add(self, now, wire):
         self.first = now if self.first is None else self.first
@@ -35,6 +36,48 @@ class Part:
         self.packets, self.bytes = self.packets + other.packets, self.bytes + other.bytes
         for identity, state in self.states.items():
             state.merge(other.states[identity])
+        if other.number >= self.number:
+            self.number = other.number
+            self.states |= {identity: other.states[identity] for identity in other.folds}
+
+
+class Kept:
+    """What packets remember of flows, of three times as many keys as the table has rows. It ends with its flow: by `when`, `idle` behind the
+    last packet, or, where nothing says `idle`, `active` behind it. `active` alone ends no flow: its next row goes on with the same memory,
+    and with folds that begin anew."""
+
+    def __init__(self, flows, fresh):
+        self.flows, self.fresh, self.memories, self.folds = flows, fresh, {}, {}
+        self.silence = flows.active if flows.idle == NEVER else flows.idle
+
+    def forgotten(self, key, now):
+        life = self.flows.lives[key]
+        return now >= (life.last + self.silence if life.until is None else life.until)
+
+    def find(self, key, now):
+        """The memory, and the folds of the row that is open; None where nothing is remembered."""
+        if key not in self.memories or self.forgotten(key, now):
+            return None
+        return self.memories[key], None if now >= self.flows.end(self.flows.lives[key])[0] else self.folds[key]
+
+    def enter(self, key, now):
+        """The row's life; None where too many keys are remembered."""
+        if key not in self.memories and len(self.memories) == 3 * self.flows.size:
+            return None
+        if key not in self.memories or self.forgotten(key, now):
+            self.memories[key] = self.fresh()
+        before = self.flows.lives.get(key)
+        life = self.flows.live(key, now)
+        if life is not before:
+            self.folds[key] = {}
+        return life
+
+    def sweep(self, now):
+        """A read leaves what has ended where that makes no shortage."""
+        if len(self.memories) <= self.flows.size:
+            return
+        for key in [key for key in self.memories if self.forgotten(key, now)]:
+            del self.memories[key], self.folds[key], self.flows.lives[key]
 
 
 class Flows:

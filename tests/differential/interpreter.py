@@ -9,6 +9,7 @@ the hooks' `mode`. It knows hooks, where, let, param, metric, derive, table, win
 0 done, 1 the capture cannot be read, 2 usage, 3 the spec is wrong or says what is not known here, 5 no Ethernet.
 """
 import argparse
+import copy
 import datetime
 import json
 import socket
@@ -18,7 +19,7 @@ import dissect
 from aggregations import Histogram, aggregation
 from capture import CaptureError, read_capture
 from expressions import ExportCompiler, PacketCompiler, all_of
-from flows import CUT, Flows
+from flows import CUT, Flows, Kept
 from memory import FoldCell, Keeper, Memory, RowNow
 from spec import SpecError, parse, parse_value
 
@@ -360,11 +361,70 @@ class FlowsRun(TableRun):
         self.flows = Flows(self.size, *(times.get(word, (None, None))[1] for word in ("idle", "active", "linger")))
         self.when = all_of([self.keeper.compiler().condition(table.expire["when"])]) if "when" in table.expire else None
         self.shown, self.keeps = [], False
+        self.kept, self.other_folds = None, {}
+
+    def link(self):
+        super().link()
+        if self.table.private or self.keeper.remembers():
+            self.kept = Kept(self.flows, Memory)
 
     def restart(self, every):
-        self.reset()
+        if not self.table.private:
+            self.reset()
+        else:
+            super().restart(every)
+
+    def find(self, packet):
+        """What there was before the packet, which may be in its row by now."""
+        if id(self) not in packet.rows:
+            found = self.kept.find(self.key(packet), packet.time)
+            packet.rows[id(self)] = found and RowNow(*found)
+        return packet.rows[id(self)]
+
+    def remember(self, packet, key):
+        """Of a packet that is selected: its life, None where there is none, and the row that it reads."""
+        life = self.kept.enter(key, packet.time)
+        row = RowNow(self.kept.memories[key], self.kept.folds[key]) if life else RowNow(self.other_memory, self.other_folds)
+        packet.rows[id(self.keeper)] = row
+        if life or self.table.overflow == "other":
+            self.keeper.come(packet)
+        return life, row
+
+    def add_remembering(self, packet):
+        key = self.key(packet)
+        memory, folds = self.find(packet) or (Memory(), None)
+        packet.rows[id(self.keeper)] = RowNow(memory, {} if folds is None else folds)
+        if not self.where(packet):
+            return
+        self.selected.add(packet)
+        if key is None:
+            self.lose("no key", packet)
+            return
+        life, row = self.remember(packet, key)
+        part = self.flows.place(key, life, self.metrics.states) if life and not self.table.private else None
+        if life and self.when and self.when(packet):
+            self.flows.satisfy(life, part, packet.time)
+        if part:
+            part.add(packet.time, packet.wire)
+            part.folds = self.metrics.folds
+            part.states |= {identity: row.metrics.setdefault(identity, FoldCell()) for identity in part.folds}
+        self.account(packet, part or (life and self.table.private))
+        if part or self.other:
+            self.metrics.update(part.states if part else self.other, packet)
+
+    def account(self, packet, has_row):
+        if has_row:
+            self.in_rows.add(packet)
+        elif self.table.overflow != "other":
+            self.lose("full", packet)
+        else:
+            self.other = self.other or self.metrics.states()
+            self.in_other.add(packet)
 
     def add(self, packet):
+        if self.kept:
+            self.add_remembering(packet)
+            return
         key = self.key(packet)
         if not self.where(packet):
             return
@@ -398,7 +458,13 @@ class FlowsRun(TableRun):
                 state.merge(part.states[identity])
 
     def cut(self):
+        for part in self.flows.parts.values():
+            part.states |= {identity: copy.copy(part.states[identity]) for identity in part.folds}
         self.flows.cut(None if self.table.overflow == "evict" else self.refuse)
+
+    def sweep(self, now):
+        if self.kept:
+            self.kept.sweep(now)
 
     def end(self, until, last):
         self.cut()
@@ -476,7 +542,7 @@ class SectionRun:
             table.reset |= section.reset
         for flows in self.flows:
             flows.keeps = probe.keep and not flows.table.reset
-            flows.table.reset = True
+            flows.table.reset |= not flows.table.private
         # its ledger starts anew where all that it is the ledger of does
         parts = [column.reset for column in section.columns if column.kind == "metric"] + [table.reset for table in section.tables]
         self.all_reset = section.reset or all(parts)
@@ -589,6 +655,8 @@ class Interpreter:
         """`latest`: of the last window the last time seen."""
         for section in self.sections:
             section.restart(not self.probe.keep)
+        if batch:
+            self.sweep(max(self.latest or 0, batch[0][1].time))
         self.feed(batch, number)
         size = self.probe.window
         self.end((number + 1) * size - 1 if latest is None else latest, latest is not None)
@@ -615,7 +683,12 @@ class Interpreter:
         if self.latest is not None and time // CUT > self.latest // CUT:
             for flows in self.flows():
                 flows.cut()
+            self.sweep(self.latest)
         self.latest = time if self.latest is None else max(self.latest, time)
+
+    def sweep(self, now):
+        for flows in self.flows():
+            flows.sweep(now)
 
     def end(self, until, last):
         for flows in self.flows():

@@ -154,6 +154,7 @@ class Keeper:
         self.places = []
         self.whole = self.place()  # of its wheres and lets
         self.find = None           # a table's: the row that a packet's key has, a RowNow or None
+        self.asked = False         # others ask for it
 
     def place(self):
         self.places.append(Place(self))
@@ -180,6 +181,9 @@ class Keeper:
             item = self.item(name)
             if column.fold:
                 item.finish()
+
+    def remembers(self):
+        return bool(self.columns or self.asked or any(place.arguments for place in self.places))
 
     def row(self, packet):
         return packet.rows[id(self)]

@@ -18,10 +18,6 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
-#define __maybe_unused	    __attribute__((unused))
-#define __aligned(size)	    __attribute__((aligned(size)))
-#define likely(x)	    __builtin_expect(!!(x), 1)
-#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -112,7 +108,6 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
-	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
@@ -123,14 +118,10 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = ~0U,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 	};
 
-	c.captured = c.wire;
-	if (amon_replay) {
-		c.kept = amon_frame.captured;
-		c.captured = c.wire < c.kept ? c.wire : c.kept;
-	}
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -147,7 +138,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (likely(h + size <= c->end)) {
+	if (h + size <= c->end) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -171,14 +162,6 @@ struct ethernet {
 	__be16 type;
 };
 
-static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
-{
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	c->layers |= ETH;
-	__builtin_memcpy(c->p->eth_src, h->src, 6);
-}
-
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -186,8 +169,11 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	read_ethernet(c, h);
-	return WHOLE;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	c->p->layers |= ETH;
+	__builtin_memcpy(c->p->eth_src, h->src, 6);
+	return 0;
 }
 
 struct vlan {
@@ -235,14 +221,11 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
-	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	cause = link(&c);
-	p->layers |= c.layers;
-	return cause;
+	return link(&c);
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -255,7 +238,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if (likely(c->type < 0x8100 || c->type == 0x86dd))
+	if (c->type < 0x8100 || c->type == 0x86dd)
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -289,7 +272,7 @@ static __always_inline __u32 arp_ipv4(struct cursor *c)
 
 	if (!h)
 		return ARP_TRUNCATED;
-	c->layers |= ARP_IPV4;
+	c->p->layers |= ARP_IPV4;
 	__builtin_memcpy(c->p->arp_src_hw_mac, h->src_hw, 6);
 	c->p->arp_src_proto_ipv4 = unaligned32(h->src_proto);
 	return 0;
@@ -302,7 +285,7 @@ static __always_inline __u32 arp(struct cursor *c)
 
 	if (!h)
 		return ARP_TRUNCATED;
-	c->layers |= ARP;
+	c->p->layers |= ARP;
 	if (h->hw_type == htons(1) && h->hw_size == 6 && h->proto_type == htons(0x0800) && h->proto_size == 4)
 		return arp_ipv4(c);
 	return 0;
@@ -327,14 +310,11 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
-	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	cause = parse(&c);
-	p->layers |= c.layers;
-	return cause;
+	return parse(&c);
 }
 
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */

@@ -18,10 +18,6 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
-#define __maybe_unused	    __attribute__((unused))
-#define __aligned(size)	    __attribute__((aligned(size)))
-#define likely(x)	    __builtin_expect(!!(x), 1)
-#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -107,7 +103,6 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
-	__u32 layers; /* found so far */
 	bool xdp;
 };
 
@@ -119,15 +114,11 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = ~0U,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 		.xdp = 1,
 	};
 
-	c.captured = c.wire;
-	if (amon_replay) {
-		c.kept = amon_frame.captured;
-		c.captured = c.wire < c.kept ? c.wire : c.kept;
-	}
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -139,15 +130,11 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = ~0U,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
 		.xdp = 0,
 	};
 
-	c.captured = c.wire;
-	if (amon_replay) {
-		c.kept = amon_frame.captured;
-		c.captured = c.wire < c.kept ? c.wire : c.kept;
-	}
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
 	return c;
 }
 
@@ -166,7 +153,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (likely(h + size <= c->end)) {
+	if (h + size <= c->end) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -184,14 +171,6 @@ struct ethernet {
 	__be16 type;
 };
 
-static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
-{
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	c->layers |= ETH;
-	__builtin_memcpy(c->p->eth_dst, h->dst, 6);
-}
-
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -199,8 +178,11 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	read_ethernet(c, h);
-	return WHOLE;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	c->p->layers |= ETH;
+	__builtin_memcpy(c->p->eth_dst, h->dst, 6);
+	return 0;
 }
 
 /* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
@@ -217,27 +199,21 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
-	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	cause = parse(&c);
-	p->layers |= c.layers;
-	return cause;
+	return parse(&c);
 }
 
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
-	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	cause = parse(&c);
-	p->layers |= c.layers;
-	return cause;
+	return parse(&c);
 }
 
 /* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */

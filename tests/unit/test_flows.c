@@ -59,7 +59,7 @@ static int begin(void **state)
 		                                     .layout = layout };
 	f->columns[1].layout.count = offsetof(struct record, count);
 	f->columns[2] = (struct amon_export_column){ .kind = AMON_COLUMN_END, .layout = layout };
-	f->expire = (struct amon_export_expire){ .idle = 15 * SECOND, .active = 60 * SECOND };
+	f->expire = (struct amon_export_expire){ .idle = 15 * SECOND, .active = 60 * SECOND, .lives_map = "lives" };
 	f->table = (struct amon_export_table){ .name = "t",
 		                               .key_size = sizeof(struct key),
 		                               .record_size = sizeof(struct record),
@@ -228,6 +228,28 @@ static void test_cpus(void **state)
 	no_more(f);
 }
 
+/* Lives that CPUs share tell what is of one flow where the clock does not: all within a tick. */
+static void test_shared(void **state)
+{
+	struct fixture *f = *state;
+
+	f->expire.lives_map = NULL;
+	part(f, 1, 8, 200, 200, 200);
+	part(f, 2, 7, 200, 200, 0);
+	part(f, 1, 7, 100, 200, 200);
+	part(f, 1, 9, 200, 300, 0);
+	part(f, 1, 7, 200, 200, 0);
+	part(f, 1, 8, 200, 200, 0);
+	cut(f, 400, false);
+	ended(f, 1, 4, 200, AMON_END_WHEN);
+	ended(f, 1, 4, 200, AMON_END_WHEN);
+	no_more(f);
+	cut(f, 500, true);
+	ended(f, 1, 2, 300, AMON_END_FORCED);
+	ended(f, 2, 2, 200, AMON_END_FORCED);
+	no_more(f);
+}
+
 static void test_full(void **state)
 {
 	struct fixture *f = *state;
@@ -320,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_age, begin, end),
 		cmocka_unit_test_setup_teardown(test_condition, begin, end),
 		cmocka_unit_test_setup_teardown(test_cpus, begin, end),
+		cmocka_unit_test_setup_teardown(test_shared, begin, end),
 		cmocka_unit_test_setup_teardown(test_full, begin, end),
 		cmocka_unit_test_setup_teardown(test_evicted, begin, end),
 		cmocka_unit_test_setup_teardown(test_open, begin, end),

@@ -15,6 +15,7 @@
 #include <linux/bpf.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "kernel_fixture.h"
 #include "runtime/bpf/control.h"
@@ -35,10 +36,15 @@ static void run(struct fixture *f, unsigned int clone, uint8_t flow, uint32_t le
 	assert_int_equal(bpf_prog_test_run_opts(f->loaded->clones[clone].programs[AMON_HOOK_XDP], &options), 0);
 }
 
-/* A packet comes to the clone whose window is open. */
+/* Whose window is open. */
+static unsigned int open_clone(const struct fixture *f)
+{
+	return f->loaded->clone_count > 1 ? f->loaded->reader->control->state & 1 : 0;
+}
+
 static void packet(struct fixture *f, uint8_t flow, uint32_t length)
 {
-	run(f, f->loaded->clone_count > 1 ? f->loaded->reader->control->state & 1 : 0, flow, length);
+	run(f, open_clone(f), flow, length);
 }
 
 /* --- what is read, as text: metrics, and behind | the rows of each table; - is null */
@@ -493,6 +499,182 @@ static void cpus_share_what_is_remembered(void **state)
 	fixture_free(f);
 }
 
+/* --- rows that end */
+
+/* More than the clock of rows' ages may be late. */
+static void wait_ms(unsigned int milliseconds)
+{
+	usleep(1000 * milliseconds);
+}
+
+/* Why a row ended is a word, and told as ?. */
+static void check_last_window(struct fixture *f, const char *expected)
+{
+	f->loaded->reader->last = true;
+	check_window(f, expected);
+	fixture_free(f);
+}
+
+static void what_is_remembered_ends_with_its_flow(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { metric there = count() where t; metric fs = sum(t.f);\n"
+	          "table t by net.ttl expire when frame.len > 500 or s >= 3 { metric n = count();\n"
+	          "metric d = sum(delta(frame.len)); metric f : u8 = 10 next f + 1; state s = count();\n"
+	          "metric most = max(s); } } }");
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(1), 120);
+	packet(f, FLOW(1), 600);
+	packet(f, FLOW(2), 100);
+	packet(f, FLOW(1), 130);
+	packet(f, FLOW(1), 150);
+	packet(f, FLOW(1), 160);
+	packet(f, FLOW(1), 170);
+	packet(f, FLOW(1), 180);
+	/* there, of flow 1: at 120, 600, 150, 160 and 170, with folds of 11, 12, 11, 12 and 13; the rows of flow 1 have
+	   differences of 20 and 480, of 20, 10 and 10, and none */
+	check_last_window(f, " 5 59 | 1: 3 500 13 2 ? 1: 4 40 14 3 ? 1: 1 0 11 0 ? 2: 1 0 11 0 ?");
+}
+
+static void silence_ends_and_age_does_not(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp {\n"
+	          "table i by net.ttl expire idle 200ms { metric n = count(); metric d = sum(delta(frame.len));\n"
+	          "metric f : u8 = 10 next f + 1; }\n"
+	          "table a by net.ttl expire idle 1min active 200ms { metric n = count();\n"
+	          "metric d = sum(delta(frame.len)); metric f : u8 = 10 next f + 1; } } }");
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(1), 110);
+	wait_ms(300);
+	packet(f, FLOW(1), 130);
+	packet(f, FLOW(1), 137);
+	/* behind `active` the flow goes on, and only its row, and the fold, begin anew: 130 - 110, 137 - 130 */
+	check_last_window(f, " | 1: 2 10 12 ? 1: 2 7 12 ? | 1: 2 10 12 ? 1: 2 27 12 ?");
+}
+
+/* A window cuts neither what is remembered nor the row. */
+static void flows_go_on_through_windows(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { table t by net.ttl expire idle 1h when frame.len > 500 {\n"
+	          "metric n = count(); metric d = sum(delta(frame.len)); metric f : u8 = 10 next f + 1; } } }");
+	packet(f, FLOW(1), 100);
+	check_window(f, " |");
+	packet(f, FLOW(1), 120);
+	check_window(f, " |");
+	check_window(f, " |");
+	packet(f, FLOW(1), 150);
+	packet(f, FLOW(1), 600);
+	wait_ms(50);
+	check_window(f, " | 1: 4 500 14 ?");
+	packet(f, FLOW(1), 700);
+	check_last_window(f, " | 1: 1 0 11 ?");
+}
+
+/* To the packet, though two CPUs see the flow in turns. */
+static void a_flow_ends_for_all_cpus(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { table t by net.ttl expire when frame.len > 500 { metric n = "
+	          "count();\n"
+	          "metric d = sum(delta(frame.len)); metric f : u32 = 1000 next f * 2 - frame.len; } } }");
+	for (uint32_t i = 0; i < 7; i++) {
+		const uint32_t lengths[] = { 100, 101, 600, 103, 104, 601, 105 };
+
+		if (go_to(i & 1)) /* there is but one */
+			go_to(0);
+		packet(f, FLOW(1), lengths[i]);
+	}
+	/* 1900, 3699, 6798; 1897, 3690, 6779; 1895 */
+	check_last_window(f, " | 1: 3 500 6798 ? 1: 3 498 6779 ? 1: 1 0 1895 ?");
+}
+
+static void ended_flows_are_swept(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { private table t by net.ttl size 4 overflow drop\n"
+	          "expire when frame.len > 500 { state n = count(); } metric there = count() where t; } }");
+	for (uint8_t flow = 1; flow <= 40; flow++)
+		packet(f, FLOW(flow), 600);
+	packet(f, FLOW(1), 100);
+	wait_ms(50);
+	/* three times as many as `size`; flow 1 began anew in its place */
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 12);
+	check_window(f, " 0 t: 13 0 28");
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 1);
+	for (uint8_t flow = 1; flow <= 40; flow++)
+		packet(f, FLOW(flow), 100);
+	wait_ms(50);
+	check_window(f, " 1 t: 12 0 28");
+	/* none has ended */
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 12);
+	packet(f, FLOW(2), 600);
+	packet(f, FLOW(41), 100);
+	wait_ms(50);
+	check_window(f, " 1 t: 1 0 1");
+	assert_int_equal(count_rows(f, "ingress_t_memory"), 11);
+	fixture_free(f);
+}
+
+/* What a packet left there would be lost: it is counted, as busy. */
+static void flows_that_are_being_swept_are_left_alone(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { private table t by net.ttl overflow drop expire when frame.len > "
+	          "500 {\n"
+	          "state n = count(); } metric n = sum(t.n); } }");
+	packet(f, FLOW(1), 600);
+	packet(f, FLOW(2), 100);
+	set_sweeping(f, true);
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(2), 100);
+	packet(f, FLOW(3), 100);
+	set_sweeping(f, false);
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(1), 100);
+	check_window(f, " 2 t: 6 0 1");
+	fixture_free(f);
+}
+
+/* A fold of what found no row would be of several flows, and its memory is its key's own. */
+static void what_finds_no_row_remembers_its_flow(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress xdp { table t by net.ttl size 2 expire idle 1h {\n"
+	          "metric n = count(); metric d = sum(delta(frame.len)); metric f : u8 = net.ttl next f + 1; } } }");
+	packet(f, FLOW(1), 100);
+	packet(f, FLOW(2), 100);
+	packet(f, FLOW(3), 100);
+	packet(f, FLOW(4), 150);
+	packet(f, FLOW(3), 170);
+	packet(f, FLOW(4), 151);
+	packet(f, FLOW(2), 110);
+	/* other: 170 - 100, 151 - 150 */
+	check_last_window(f, " | 1: 1 0 2 ? 2: 2 10 4 ? other: 4 71 - -");
+}
+
 /* --- super-packets */
 
 /* 2,500 bytes of payload by 1,000: three packets on the wire, and one that is remembered. */
@@ -504,7 +686,8 @@ static void super_packet(struct fixture *f, uint8_t flow)
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes, .data_size_in = sizeof(bytes), .ctx_in = &skb,
 	            .ctx_size_in = sizeof(skb));
 
-	assert_int_equal(bpf_prog_test_run_opts(f->loaded->clones[0].programs[AMON_HOOK_TC_INGRESS], &options), 0);
+	assert_int_equal(
+	        bpf_prog_test_run_opts(f->loaded->clones[open_clone(f)].programs[AMON_HOOK_TC_INGRESS], &options), 0);
 }
 
 static void super_packets_are_remembered_once(void **state)
@@ -524,6 +707,23 @@ static void super_packets_are_remembered_once(void **state)
 	fixture_free(f);
 }
 
+/* Each wire packet is in the flow, which the buffer steps once. */
+static void super_packets_are_of_one_flow(void **state)
+{
+	struct fixture *f;
+
+	(void)state;
+	SKIP_WITHOUT_BPF();
+	f = begin("probe p { window 1h; ingress tc { metric there = count() where t;\n"
+	          "table t by net.ttl expire when n >= 1 linger 1h { state n = count(); metric packets = count();\n"
+	          "metric d = sum(delta(frame.len)); metric f : u32 = 0 next f + frame.len; } } }");
+	super_packet(f, FLOW(1));
+	super_packet(f, FLOW(1));
+	super_packet(f, FLOW(2));
+	/* there: before the second buffer; of 2,554 bytes each */
+	check_last_window(f, " 1 | 1: 6 0 5108 ? 2: 3 0 2554 ?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,7 +741,15 @@ int main(void)
 		cmocka_unit_test(a_table_is_asked_before_it_changes),
 		cmocka_unit_test(folds_do_not_merge),
 		cmocka_unit_test(cpus_share_what_is_remembered),
+		cmocka_unit_test(what_is_remembered_ends_with_its_flow),
+		cmocka_unit_test(silence_ends_and_age_does_not),
+		cmocka_unit_test(flows_go_on_through_windows),
+		cmocka_unit_test(a_flow_ends_for_all_cpus),
+		cmocka_unit_test(ended_flows_are_swept),
+		cmocka_unit_test(flows_that_are_being_swept_are_left_alone),
+		cmocka_unit_test(what_finds_no_row_remembers_its_flow),
 		cmocka_unit_test(super_packets_are_remembered_once),
+		cmocka_unit_test(super_packets_are_of_one_flow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

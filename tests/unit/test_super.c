@@ -119,7 +119,7 @@ static void reset(struct fixture *f)
 {
 	struct amon_failure failure = { .message = "" };
 
-	assert_int_equal(amon_reader_replay_reset(f->loaded->reader, 1, &failure), 0);
+	assert_int_equal(amon_reader_replay_reset(f->loaded->reader, 1, 0, &failure), 0);
 }
 
 /* One buffer through the program; what is counted afterwards is `expected`. Returns the packets told as `cause`. */

@@ -1,0 +1,1547 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Probe pauses, made by amonc 0.1.0; do not edit. */
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef _Bool bool;
+
+#define SEC(name)	    __attribute__((section(name), used))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+#define __always_inline	    inline __attribute__((always_inline))
+#define __noinline	    __attribute__((noinline))
+#define ntohs(x)	    __builtin_bswap16(x)
+#define ntohl(x)	    __builtin_bswap32(x)
+#define htons(x)	    __builtin_bswap16(x)
+#define htonl(x)	    __builtin_bswap32(x)
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_PASS = 2 };
+
+struct __sk_buff {
+	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority;
+	__u32 ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end, napi_id, family;
+	__u32 remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port, data_meta;
+	__u64 flow_keys, tstamp;
+	__u32 wire_len, gso_segs;
+	__u64 sk;
+	__u32 gso_size;
+};
+enum { TC_ACT_UNSPEC = -1 };
+
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_NOEXIST = 1,
+	BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10, E2BIG = 7, ENOMEM = 12, EBUSY = 16 };
+
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static void (*bpf_spin_lock)(void *lock) = (void *)93;
+static void (*bpf_spin_unlock)(void *lock) = (void *)94;
+static long (*bpf_skb_load_bytes)(const void *skb, __u32 offset, void *to, __u32 size) = (void *)26;
+static __u64 (*bpf_ktime_get_coarse_ns)(void) = (void *)160;
+static __u64 (*bpf_xdp_get_buff_len)(struct xdp_md *xdp) = (void *)188;
+static long (*bpf_xdp_load_bytes)(void *xdp, __u32 offset, void *to, __u32 size) = (void *)189;
+
+/*
+ * In a replay the capture gives time, lengths and direction; the verifier drops what this guards elsewhere. 2: all but
+ * the time, so that what the clock costs is measured, too.
+ */
+const volatile __u32 amon_replay;
+volatile struct {
+	__u64 time;
+	__u32 length, captured;
+	__u32 direction; /* 1 in, 2 out; 0 unknown: a section counts the packet at its first hook alone */
+} amon_frame SEC(".data.replay");
+
+/* At generic XDP: what is longer is a super-packet, which nothing tells there; 0 elsewhere. */
+const volatile __u32 amon_frame_max;
+
+/* Headers that a packet has */
+enum {
+	IPV4 = 1 << 12,
+	IPV6 = 1 << 13,
+	TCP = 1 << 19,
+};
+
+/* What is wrong with the first header that is not whole */
+enum { WHOLE, ETH_TRUNCATED, VLAN_TRUNCATED, PPPOE_TRUNCATED, MPLS_TRUNCATED, IP_TRUNCATED, IP_HEADER, IP_LENGTH,
+	EXTENSION_TRUNCATED, TCP_TRUNCATED, TCP_LENGTH, OVERSIZED, UNSIZED };
+
+struct counter {
+	__u64 packets, bytes;
+};
+
+/* The ledger, in which every packet is found again. */
+static __always_inline void ledger_add(struct counter *counter, __u64 packets, __u64 bytes)
+{
+	counter->packets += packets;
+	counter->bytes += bytes * packets;
+}
+
+/* What the spec reads of a packet, in host byte order but for addresses */
+struct packet {
+	__u64 time, coarse_time;
+	__u32 layers, cause;
+	__u32 weight; /* wire packets that this run stands for */
+	__u64 rows; /* a bit for each table: in whose row the packet is, is known */
+	/* the parser's, for its functions that are verified apart */
+	__u32 at, limit;
+	__u16 type;
+	__u8 proto;
+	bool fragment, later;
+	__u32 frame_len;
+	__be32 net_src[4];
+	__be32 net_dst[4];
+	__u8 net_version;
+	__u16 tcp_flags;
+};
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->time)
+		p->time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_ns();
+}
+
+/* The clock is read by the first who needs it, and once. */
+static __always_inline void read_coarse_time(const volatile struct packet *packet)
+{
+	struct packet *p = (struct packet *)packet;
+
+	if (!p->coarse_time)
+		p->coarse_time = amon_replay == 1 ? amon_frame.time : bpf_ktime_get_coarse_ns();
+}
+
+/* Where the parser is: `at` bytes into the frame, of which `captured` are there, `data` to `end` without a copy. */
+struct cursor {
+	void *ctx;
+	struct packet *p;
+	const void *data, *end;
+	__u32 wire, captured, at;
+	__u32 kept; /* by the capture that is replayed, in a frame that may be longer; without bound elsewhere */
+	__u32 ip_end, limit; /* of the IP packet by its length, and of what is captured of it */
+	__u32 length;	     /* of the IPv6 packet */
+	__u16 tci;	     /* of the VLAN tag at hand */
+	__u16 type;	     /* of what comes next, as in Ethernet */
+	__u8 proto;	     /* as in IP */
+	bool fragment, later;
+	bool xdp;
+};
+
+static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = xdp,
+		.p = p,
+		.data = (void *)(long)xdp->data,
+		.end = (void *)(long)xdp->data_end,
+		.wire = p->frame_len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.xdp = 1,
+	};
+
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	return c;
+}
+
+static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c = {
+		.ctx = skb,
+		.p = p,
+		.data = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+		.wire = amon_replay ? amon_frame.length : skb->len,
+		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.xdp = 0,
+	};
+
+	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	return c;
+}
+
+static __always_inline long load_bytes(const struct cursor *c, __u32 at, void *to, __u32 size)
+{
+	if (c->xdp)
+		return bpf_xdp_load_bytes(c->ctx, at, to, size);
+	return bpf_skb_load_bytes(c->ctx, at, to, size);
+}
+
+static __always_inline bool tag_in_skb(const struct cursor *c)
+{
+	return !c->xdp && ((struct __sk_buff *)c->ctx)->vlan_present;
+}
+
+static __always_inline bool is_super(const struct cursor *c)
+{
+	return !c->xdp && ((struct __sk_buff *)c->ctx)->gso_size;
+}
+
+/*
+ * `size` bytes at `at`, within what there is of the frame: in place where they are linear, else copied. In a loop the
+ * copy is a word of its own: the verifier would lose a counter that stands on the stack in the same one.
+ */
+static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (h + size <= c->end) {
+		__builtin_assume(h != 0);
+		return h;
+	}
+	return load_bytes(c, at, copy, size) ? 0 : copy;
+}
+
+/* The same, or NULL past the end. */
+static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
+{
+	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
+}
+
+/* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
+static __always_inline __u32 bounded(__u32 at)
+{
+	return at & 0x7fff;
+}
+
+struct ethernet {
+	__u8 dst[6], src[6];
+	__be16 type;
+};
+
+static __always_inline __u32 ethernet(struct cursor *c)
+{
+	struct ethernet copy;
+	const struct ethernet *h = header(c, 0, &copy, sizeof(copy));
+
+	if (!h)
+		return ETH_TRUNCATED;
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	return 0;
+}
+
+struct vlan {
+	__be16 tci, type;
+};
+
+static __always_inline bool is_vlan(__u16 type)
+{
+	return type == 0x8100 || type == 0x88a8 || type == 0x9100;
+}
+
+/* Two tags at most; at TC the outer one may have been taken out of the frame. */
+static __always_inline __u32 vlan(struct cursor *c)
+{
+	__u32 tag;
+
+	for (tag = 0; tag < 2; tag++) {
+		const struct vlan *h;
+		__u64 copy;
+
+		if (tag == 0 && tag_in_skb(c)) {
+			continue;
+		}
+		if (!is_vlan(c->type))
+			return WHOLE;
+		h = header(c, c->at, &copy, sizeof(*h));
+		if (!h)
+			return VLAN_TRUNCATED;
+		c->type = ntohs(h->type);
+		c->at += sizeof(*h);
+	}
+	return WHOLE;
+}
+
+struct pppoe {
+	__u8 version_type, code;
+	__be16 session_id, length;
+};
+
+static __always_inline __u32 pppoe(struct cursor *c)
+{
+	struct pppoe copy;
+	const struct pppoe *h = header(c, c->at, &copy, sizeof(copy));
+	const __be16 *protocol;
+	__be16 protocol_copy;
+
+	c->type = 0;
+	if (!h)
+		return PPPOE_TRUNCATED;
+	c->at += sizeof(*h);
+	protocol = header(c, c->at, &protocol_copy, sizeof(protocol_copy));
+	if (!protocol)
+		return PPPOE_TRUNCATED;
+	c->type = *protocol == htons(0x0021) ? 0x0800 : *protocol == htons(0x0057) ? 0x86dd : 0;
+	c->at += sizeof(*protocol);
+	return 0;
+}
+
+/* Four labels at most; what is behind the last is told by its first half byte. */
+static __always_inline __u32 mpls(struct cursor *c)
+{
+	__u32 label;
+
+	c->type = 0;
+	for (label = 0; label < 4; label++) {
+		__u64 copy, first;
+		const __be32 *h = header(c, c->at, &copy, sizeof(*h));
+		const __u8 *next;
+		__u32 entry;
+
+		if (!h)
+			return MPLS_TRUNCATED;
+		entry = ntohl(*h);
+		c->at += sizeof(*h);
+		next = header(c, c->at, &first, sizeof(*next));
+		if (!next)
+			return 0;
+		if (entry & 0x100) {
+			c->type = *next >> 4 == 4 ? 0x0800 : *next >> 4 == 6 ? 0x86dd : 0;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* What may stand between Ethernet and the rest. */
+static __always_inline __u32 link(struct cursor *c)
+{
+	__u32 cause;
+
+	c->at = sizeof(struct ethernet);
+	c->type = c->p->type;
+	cause = vlan(c);
+	if (!cause && c->type == 0x8864)
+		cause = pppoe(c);
+	else if (!cause && c->type == 0x8847)
+		cause = mpls(c);
+	c->p->at = c->at;
+	c->p->type = c->type;
+	return cause;
+}
+
+__noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return link(&c);
+}
+
+__noinline __u32 link_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_skb(skb, p);
+	return link(&c);
+}
+
+static __always_inline __u32 link_apart(const struct cursor *c)
+{
+	if (c->xdp)
+		return link_xdp(c->ctx, c->p);
+	return link_skb(c->ctx, c->p);
+}
+
+/* Most packets have nothing of it. All that may stand there has a higher type than IPv4. */
+static __always_inline __u32 walk_link(struct cursor *c)
+{
+	__u32 cause;
+
+	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+		return WHOLE;
+	c->p->type = c->type;
+	cause = link_apart(c);
+	c->at = bounded(c->p->at);
+	c->type = c->p->type;
+	return cause;
+}
+
+struct ipv4 {
+	__u8 version_ihl, tos;
+	__be16 tot_len, id, frag_off;
+	__u8 ttl, protocol;
+	__be16 check;
+	__be32 saddr, daddr;
+};
+
+static __always_inline __u32 ipv4(struct cursor *c)
+{
+	struct ipv4 copy;
+	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+	__u32 size, length;
+
+	if (!h)
+		return IP_TRUNCATED;
+	size = (h->version_ihl & 15) * 4;
+	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
+		return IP_HEADER;
+	if (c->at + size > c->captured)
+		return IP_TRUNCATED;
+	/* a sender that leaves segmentation to the card may leave the length out */
+	length = ntohs(h->tot_len) ?: c->wire - c->at;
+	c->p->layers |= IPV4;
+	c->p->net_src[0] = h->saddr;
+	c->p->net_dst[0] = h->daddr;
+	c->p->net_version = 4;
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return 0;
+}
+
+struct ipv6 {
+	__be32 version_flow;
+	__be16 payload_len;
+	__u8 next_header, hop_limit;
+	__be32 saddr[4], daddr[4];
+};
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	if (!h)
+		return IP_TRUNCATED;
+	if (ntohl(h->version_flow) >> 28 != 6)
+		return IP_HEADER;
+	c->length = ntohs(h->payload_len) + sizeof(*h);
+	/* a payload length of 0 bounds nothing (RFC 2675, and big TCP) */
+	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
+	if (!h->payload_len && is_super(c))
+		c->length = c->wire - c->at;
+	c->p->layers |= IPV6;
+	__builtin_memcpy(c->p->net_src, h->saddr, 16);
+	__builtin_memcpy(c->p->net_dst, h->daddr, 16);
+	c->p->net_version = 6;
+	c->proto = h->next_header;
+	c->fragment = c->later = 0;
+	c->at += sizeof(*h);
+	return 0;
+}
+
+struct extension {
+	__u8 next_header, length;
+	__be16 offset_flags;
+	__be32 id;
+};
+
+/* Hop-by-hop, routing, fragment, AH, destination, mobility, HIP, shim6 (RFC 7045). */
+static __always_inline bool is_extension(__u8 proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60 || proto == 135 ||
+	       proto == 139 || proto == 140;
+}
+
+/* Eight extension headers at most. */
+static __always_inline __u32 extensions(struct cursor *c)
+{
+	__u32 i, cause = WHOLE;
+
+	c->at = bounded(c->p->at);
+	c->limit = c->p->limit;
+	c->proto = c->p->proto;
+	for (i = 0; i < 8 && !c->later && is_extension(c->proto); i++) {
+		const struct extension *h = 0;
+		__u64 copy;
+		__u32 size;
+
+		if (c->at + sizeof(*h) <= c->limit)
+			h = bytes_at(c, c->at, &copy, sizeof(*h));
+		if (!h) {
+			cause = EXTENSION_TRUNCATED;
+			break;
+		}
+		size = 8 + h->length * 8;
+		if (c->proto == 51)
+			size = 8 + h->length * 4;
+		if (c->proto == 44) {
+			size = 8;
+			c->fragment |= (h->offset_flags & htons(0xfff9)) != 0;
+			c->later = h->offset_flags & htons(0xfff8);
+		}
+		c->proto = h->next_header;
+		c->at = bounded(c->at + size);
+	}
+	c->p->at = c->at;
+	c->p->proto = c->proto;
+	c->p->fragment = c->fragment;
+	c->p->later = c->later;
+	return cause;
+}
+
+__noinline __u32 extensions_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return extensions(&c);
+}
+
+__noinline __u32 extensions_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_skb(skb, p);
+	return extensions(&c);
+}
+
+static __always_inline __u32 extensions_apart(const struct cursor *c)
+{
+	if (c->xdp)
+		return extensions_xdp(c->ctx, c->p);
+	return extensions_skb(c->ctx, c->p);
+}
+
+static __always_inline __u32 walk_extensions(struct cursor *c)
+{
+	__u32 cause;
+
+	c->p->at = c->at;
+	c->p->limit = c->limit;
+	c->p->proto = c->proto;
+	cause = extensions_apart(c);
+	c->at = bounded(c->p->at);
+	c->proto = c->p->proto;
+	c->fragment = c->p->fragment;
+	c->later = c->p->later;
+	return cause;
+}
+
+struct tcp {
+	__be16 source, dest;
+	__be32 seq, ack_seq;
+	__be16 offset_flags, window, check, urgent;
+};
+
+static __always_inline __u32 tcp(struct cursor *c)
+{
+	struct tcp copy;
+	const struct tcp *h;
+	__u32 size;
+
+	if (c->at + sizeof(*h) > c->limit)
+		return TCP_TRUNCATED;
+	h = bytes_at(c, c->at, &copy, sizeof(copy));
+	if (!h)
+		return TCP_TRUNCATED;
+	size = ntohs(h->offset_flags) >> 12 << 2;
+	c->p->layers |= TCP;
+	c->p->tcp_flags = ntohs(h->offset_flags) & 0xfff;
+	if (size < sizeof(*h) || c->at + size > c->ip_end)
+		return TCP_LENGTH;
+	return 0;
+}
+
+/* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
+static __always_inline __u32 parse(struct cursor *c)
+{
+	__u32 cause;
+
+	cause = ethernet(c);
+	if (cause)
+		return cause;
+	cause = walk_link(c);
+	if (cause)
+		return cause;
+	if (c->type == 0x0800)
+		cause = ipv4(c);
+	else if (c->type == 0x86dd)
+		cause = ipv6(c);
+	else
+		return WHOLE;
+	if (cause)
+		return cause;
+	c->limit = c->ip_end < c->captured ? c->ip_end : c->captured;
+	if (c->type == 0x86dd && is_extension(c->proto))
+		cause = walk_extensions(c);
+	if (cause)
+		return cause;
+	if (c->later) {
+		return WHOLE;
+	}
+	if (c->proto == 6)
+		return tcp(c);
+	return WHOLE;
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_xdp(xdp, p);
+	return parse(&c);
+}
+
+__noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c;
+
+	if (!p)
+		return WHOLE;
+	c = start_skb(skb, p);
+	return parse(&c);
+}
+
+/* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */
+struct super {
+	__u32 frame_len, count, size, payload;
+	bool cwr, sized;
+	__u32 tcp_flags;
+};
+
+/* Bytes in front of the payload that each wire packet repeats; 0 where the headers are not understood. */
+static __noinline __u32 super_headers(struct __sk_buff *skb, struct super *s)
+{
+	__u32 at = 14, i;
+	__be16 half = 0;
+	__u8 byte = 0, pair[2] = {};
+	__u8 proto;
+
+	if (bpf_skb_load_bytes(skb, 12, &half, 2))
+		return 0;
+	for (i = 0; i < 2 && (half == htons(0x8100) || half == htons(0x88a8)); i++, at += 4)
+		if (bpf_skb_load_bytes(skb, at + 2, &half, 2))
+			return 0;
+	if (bpf_skb_load_bytes(skb, at, &byte, 1))
+		return 0;
+	if (half == htons(0x0800)) {
+		if (bpf_skb_load_bytes(skb, at + 9, &proto, 1))
+			return 0;
+		at += (byte & 15) * 4;
+	} else if (half == htons(0x86dd)) {
+		if (bpf_skb_load_bytes(skb, at + 6, &proto, 1))
+			return 0;
+		at += 40;
+		for (i = 0; i < 8 && (proto == 0 || proto == 43 || proto == 60); i++) {
+			if (bpf_skb_load_bytes(skb, at, pair, 2))
+				return 0;
+			proto = pair[0];
+			at += 8 + pair[1] * 8;
+		}
+	} else {
+		return 0;
+	}
+	if (proto == 17)
+		return at + 8;
+	if (proto != 6 || bpf_skb_load_bytes(skb, at + 12, &half, 2))
+		return 0;
+	s->cwr = half & htons(0x80);
+	return at + (ntohs(half) >> 12 << 2);
+}
+
+/* Sizes that do not fit gso_segs (a tunnel's), or are not told (SCTP's), leave the count and the bytes. */
+static __noinline bool super_measure(struct __sk_buff *skb, struct super *s)
+{
+	__u32 headers = super_headers(skb, s), count;
+
+	s->size = skb->gso_size;
+	s->count = skb->gso_segs;
+	s->sized = 0;
+	if (headers && headers < skb->len && s->size != 0xffff && s->size) {
+		s->payload = skb->len - headers;
+		count = (s->payload + s->size - 1) / s->size;
+		s->sized = !s->count || s->count == count;
+	}
+	if (s->sized)
+		s->count = (s->payload + s->size - 1) / s->size;
+	else if (!s->count)
+		s->count = 1;
+	return s->sized;
+}
+
+/* The i-th of three kinds of wire packets (first with CWR, full, last); false where there is none. */
+static __always_inline bool super_piece(struct packet *p, const struct super *s, __u32 i)
+{
+	__u32 first = s->cwr && s->count > 1, less;
+
+	p->weight = i == 0 ? first : i == 1 ? s->count - 1 - first : 1;
+	if (!p->weight)
+		return 0;
+	if (!s->sized)
+		less = i < 2 ? s->frame_len - s->frame_len / s->count :
+			       s->frame_len / s->count * (s->count - 1);
+	else
+		less = i < 2 ? s->payload - s->size : s->size * (s->count - 1);
+	p->frame_len = s->frame_len - less;
+	/* FIN and PSH belong to the last, CWR to the first */
+	p->tcp_flags = s->tcp_flags & ~(s->count == 1 ? 0 : i == 0 ? 0x009 : i == 1 ? 0x089 : 0x080);
+	return 1;
+}
+
+/* What the probe shares with its readers: the number of the window that is open, above four bits of theirs. */
+struct control {
+	__u64 state, readers[7];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the probe's own has one more for each CPU */
+	__type(key, __u32);
+	__type(value, struct control);
+} amon_control SEC(".maps");
+
+/* A reader is taking out what has ended. */
+static __always_inline bool is_sweeping(void)
+{
+	__u32 zero = 0;
+	const volatile struct control *control = bpf_map_lookup_elem(&amon_control, &zero);
+
+	return control && (control->state >> 2 & 3) == 3;
+}
+
+/* The kernel's, which it finds by this name in the value of a map. */
+struct bpf_spin_lock {
+	__u32 val;
+};
+
+/* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */
+const volatile __u64 amon_seed[9] = {
+	0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93,
+	0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53, 0x87c37b91114253d5, 0x4cf5ad432745937f,
+	0x2545f4914f6cdd1d,
+};
+
+/*
+ * Rows that a CPU has of its own, in memory that user space has mapped. They lie in a pool that CPUs and clones share, of
+ * which a CPU takes 32 at a time; user space gives back what it has emptied: behind the rows there is a list of where
+ * that was. Then each CPU of each clone has an index: how many rows it made, mask + 1 slots, and a list of those in use.
+ * A slot is 0, or the number of a row and, above that, bits of what its key hashes to.
+ */
+struct own_shape {
+	__u32 mask, limit; /* of an index: slots less 1; how many of them may be taken */
+	__u32 cpus;
+	__u32 rows, numbers; /* of the pool, where row 0 is none; the bits of a row's number */
+	__u32 indices;	     /* where those of this clone begin */
+};
+struct own_pool {
+	__u64 used; /* of the pool, ever; times 32 rows, as all here */
+	__u64 given, taken;
+	__u64 unused[5];
+};
+struct own_index {
+	__u64 count, newest, spilled;
+	__u32 next, end; /* rows that were taken from the pool, and are free */
+	__u64 unused[4];
+};
+
+/*
+ * The sum of products of halves (NH, of UMAC): whatever two keys are, it is the same for one seed in 2^32. A hash that
+ * multiplies word by word would not do: the highest bits of a word reach only the highest of its product, so that keys
+ * which differ in them alone collide under many seeds, or all.
+ */
+static __always_inline __u64 hash_word(__u64 word, __u64 seed)
+{
+	return (__u64)((__u32)word + (__u32)seed) * ((__u32)(word >> 32) + (__u32)(seed >> 32));
+}
+
+/* Of a key's words there are few: a loop would take longer than what is done for each. */
+static __always_inline __u32 hash_words(const __u64 *words, __u32 count)
+{
+	__u64 hash = 0;
+
+	if (count > 0)
+		hash += hash_word(words[0], amon_seed[0]);
+	if (count > 1)
+		hash += hash_word(words[1], amon_seed[1]);
+	if (count > 2)
+		hash += hash_word(words[2], amon_seed[2]);
+	if (count > 3)
+		hash += hash_word(words[3], amon_seed[3]);
+	if (count > 4)
+		hash += hash_word(words[4], amon_seed[4]);
+	if (count > 5)
+		hash += hash_word(words[5], amon_seed[5]);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 32;
+}
+
+static __always_inline bool same_words(const __u64 *a, const __u64 *b, __u32 count)
+{
+	__u64 difference = 0;
+
+	if (count > 0)
+		difference |= a[0] ^ b[0];
+	if (count > 1)
+		difference |= a[1] ^ b[1];
+	if (count > 2)
+		difference |= a[2] ^ b[2];
+	if (count > 3)
+		difference |= a[3] ^ b[3];
+	if (count > 4)
+		difference |= a[4] ^ b[4];
+	if (count > 5)
+		difference |= a[5] ^ b[5];
+	return !difference;
+}
+
+/* The next 32 rows of the pool: what was given back, since caches may have it still, else some that were never used. */
+static __always_inline bool take_rows(struct own_index *index, struct own_pool *pool, __u32 size,
+				      const volatile struct own_shape *shape)
+{
+	__u32 *list = (void *)(pool + 1) + (__u64)shape->rows * size, i, part;
+	__u64 *counter, taken;
+
+	for (i = 0; i < 4; i++) {
+		counter = &pool->taken;
+		taken = *counter;
+		part = list[taken & shape->numbers / 32];
+		if (taken == pool->given) {
+			counter = &pool->used;
+			part = taken = *counter;
+			if (taken >= shape->rows / 32)
+				return 0;
+		}
+		if (__sync_val_compare_and_swap(counter, taken, taken + 1) != taken)
+			continue;
+		index->next = part * 32 ?: 1;
+		index->end = part * 32 + 32;
+		return 1;
+	}
+	return 0;
+}
+
+/* A row of the pool, by its number; 0: there is no such row. */
+static __always_inline void *pool_row(struct own_pool *pool, __u32 number, __u32 size,
+				      const volatile struct own_shape *shape)
+{
+	/* in 64 bits: of 32 the verifier of 6.1 knows no bound beyond 16 */
+	return number < shape->rows ? (void *)(pool + 1) + (__u64)number * size : 0;
+}
+
+/* A new row, in the slot that is free; 0 where no more rows may be taken. */
+static __always_inline void *new_row(struct own_index *index, struct own_pool *pool, const __u64 *key, __u32 words,
+				     __u32 size, __u32 hash, __u32 at, const volatile struct own_shape *shape)
+{
+	__u32 mask = shape->mask, numbers = shape->numbers;
+	__u32 *slots = (void *)(index + 1), *list = slots + mask + 1;
+	__u64 count = index->count, *row;
+
+	if (count >= shape->limit || (index->next == index->end && !take_rows(index, pool, size, shape)))
+		return 0;
+	row = pool_row(pool, index->next, size, shape);
+	if (!row)
+		return 0;
+	list[count & mask] = at & mask; /* (a bound that the verifier of 6.1 does not lose) */
+	__builtin_memcpy(row, key, 8 * words);
+	slots[at & mask] = (hash & ~numbers) | index->next++;
+	/* told last, by an addition whose result is kept: only those are ordered on every machine */
+	index->newest = __sync_fetch_and_add(&index->count, 1);
+	return row;
+}
+
+/* The row of a key, new where there is none; 0 where 32 slots in a row have other keys, or no more rows may be taken. */
+static __always_inline void *own_row(void *map, const __u64 *key, __u32 words, __u32 size,
+				     const volatile struct own_shape *shape)
+{
+	__u32 zero = 0, mask, numbers, hash, at, entry, i;
+	struct own_pool *pool = bpf_map_lookup_elem(map, &zero);
+	__u64 cpu = bpf_get_smp_processor_id(), *row = 0;
+	struct own_index *index;
+	const __u32 *slots;
+
+	if (!pool || cpu >= shape->cpus)
+		return 0;
+	/* the verifier of 6.1 knows the bound of the very register that was asked, and of no other */
+	asm volatile("" : "+r"(cpu));
+	index = (void *)pool + shape->indices + cpu * (sizeof(*index) + 8 * (shape->mask + 1));
+	slots = (void *)(index + 1);
+	mask = shape->mask;
+	numbers = shape->numbers;
+	hash = hash_words(key, words);
+	for (i = 0, at = hash; i < 32; i++, at++) {
+		entry = slots[at & mask];
+		if (!entry) {
+			row = new_row(index, pool, key, words, size, hash, at, shape);
+			break;
+		}
+		if ((entry ^ hash) & ~numbers)
+			continue;
+		row = pool_row(pool, entry & numbers, size, shape);
+		if (row && same_words(row, key, words))
+			return row;
+		row = 0;
+	}
+	if (!row)
+		index->spilled = 1;
+	return row;
+}
+
+/*
+ * What finds no place there spills into a hash, where a row has a record for each CPU, one behind the other, so that no two
+ * write to one. Zeros make a new row: as many as the largest has, which whoever loads it knows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+} amon_zeros SEC(".maps");
+
+static __always_inline void *spilled(void *map, const void *key, __u32 size, const volatile struct own_shape *shape)
+{
+	__u64 cpu = bpf_get_smp_processor_id();
+	void *records = bpf_map_lookup_elem(map, key);
+
+	if (!records || cpu >= shape->cpus)
+		return 0;
+	/* the verifier of 6.1 knows the bound of the very register that was asked, and of no other */
+	asm volatile("" : "+r"(cpu));
+	return records + cpu * size;
+}
+
+static __always_inline int spill(void *map, const void *key)
+{
+	__u32 zero = 0;
+	const void *zeros = bpf_map_lookup_elem(&amon_zeros, &zero);
+
+	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
+}
+
+/* How long the row of a key has been there, whatever windows cut: on one CPU, or on all where packets remember it. */
+struct life {
+	__u64 number; /* the row's own; 0: there was none yet */
+	__u64 first, last;
+	__u64 until; /* when the row ends by a condition; 0: not yet */
+};
+
+/* Before a row's metrics: the part of a flow that is in it. */
+struct flow {
+	__u64 first, last, until, packets, bytes;
+	__u64 end_reason; /* user space's */
+};
+
+static __always_inline bool is_over(const struct life *life, __u64 now, __s64 idle, __s64 active)
+{
+	if (life->until)
+		return now >= life->until;
+	/* signed: time may go backwards */
+	return (__s64)(now - life->last) >= idle || (__s64)(now - life->first) >= active;
+}
+
+/* The flow has ended, and with it what is remembered of it. Behind `active` it goes on, in its next row. */
+static __always_inline bool is_forgotten(const struct life *life, __u64 now, __s64 idle)
+{
+	if (life->until)
+		return now >= life->until;
+	return life->number && (__s64)(now - life->last) >= idle;
+}
+
+/* Under the lock of what is remembered: has a packet in the row that is open, or in the next; true where that begins. */
+static __always_inline bool next_row(struct life *life, __u64 now, __s64 idle, __s64 active)
+{
+	if (life->number && !is_over(life, now, idle, active)) {
+		if (now > life->last)
+			life->last = now;
+		return 0;
+	}
+	/* no two rows of a key have one number, though many begin at one tick, and time may go backwards */
+	life->number = now > life->number ? now : life->number + 1;
+	life->first = life->last = now;
+	life->until = 0;
+	return 1;
+}
+
+/* This packet satisfies `when`: the row goes on until then, for every later one, too. */
+static __always_inline __u64 end_row(struct life *life, __u64 until)
+{
+	if (!life->until)
+		life->until = until ?: 1;
+	return life->until;
+}
+
+static __always_inline void add_to_flow(struct flow *flow, __u64 now, __u64 packets, __u64 bytes)
+{
+	if (!flow->packets)
+		flow->first = flow->last = now;
+	if (now > flow->last)
+		flow->last = now;
+	flow->packets += packets;
+	flow->bytes += bytes * packets;
+}
+
+/* The row of a packet that satisfies `when` goes on until then, for every later one, too. */
+static __always_inline void end_flow(struct flow *flow, struct life *life, __u64 until)
+{
+	if (life && life->until)
+		until = life->until;
+	until = until ?: 1;
+	if (life)
+		life->until = until;
+	if (!flow->until)
+		flow->until = until;
+}
+
+struct ingress_talks_key {
+	__be32 net_src[4];
+	__be32 net_dst[4];
+	__u8 net_version;
+	__u64 life;
+} __attribute__((aligned(8)));
+
+enum { HAS_LONGEST = 1 << 0, HAS_TURNS = 1 << 1 };
+struct ingress_talks_row {
+	struct flow flow;
+	__s64 longest;
+	__u64 turns;
+	__u64 turns_order;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
+
+struct ingress_talks_slot {
+	struct ingress_talks_key key;
+	struct ingress_talks_row row;
+} __attribute__((aligned(8)));
+
+/* Whoever loads it gives it as many slots and rows as the table's size asks for. */
+const volatile struct own_shape ingress_talks_shape = {
+	.mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511,
+	.indices = sizeof(struct own_pool) + 32 * sizeof(struct ingress_talks_slot) + 16 * sizeof(__u32),
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct own_pool) + 32 * sizeof(struct ingress_talks_slot) + 16 * sizeof(__u32) +
+			   sizeof(struct own_index) + 2 * 16 * sizeof(__u32));
+} ingress_talks_rows SEC(".maps");
+
+/* What finds no place there, with a record for each CPU; it grows with use. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__uint(key_size, sizeof(struct ingress_talks_key));
+	__uint(value_size, sizeof(struct ingress_talks_row));
+} ingress_talks_spill SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_talks_row);
+} ingress_talks_other SEC(".maps");
+
+struct ingress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[12];
+	struct counter talks_selected;
+	struct counter talks_in_rows;
+	struct counter talks_other;
+	struct counter talks_no_key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_metrics);
+} ingress_metrics SEC(".maps");
+
+/* What a row of talks remembers from packet to packet */
+enum { HAS_FRAME_TIME = 1 << 0, HAS_FRAME_LEN = 1 << 1 };
+struct ingress_talks_state {
+	__u64 packets;
+	__u64 frame_time;
+	__u32 frame_len;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
+
+struct ingress_talks_folds {
+	__u64 window; /* 1 once they have begun */
+	__u64 order; /* of packets */
+	__u64 turns;
+};
+
+struct ingress_talks_memory {
+	struct bpf_spin_lock lock;
+	struct life life;
+	struct ingress_talks_state state;
+	struct ingress_talks_folds folds;
+};
+
+static const struct ingress_talks_memory ingress_talks_memory_new;
+
+/* Its entries are set at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct ingress_talks_key);
+	__type(value, struct ingress_talks_memory);
+} ingress_talks_memory SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_talks_memory);
+} ingress_talks_other_memory SEC(".maps");
+
+/* What a packet finds remembered */
+struct ingress_before {
+	bool sweeping;
+	struct ingress_talks_state talks;
+	__u64 talks_life; /* the number of its row; 0: it is remembered with what finds none */
+	struct ingress_talks_folds talks_folds;
+	struct ingress_talks_folds talks_folds_left;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ingress_before);
+} ingress_before SEC(".maps");
+
+struct egress_recent_key {
+	__be32 net_dst[4];
+	__u8 net_version;
+	__u8 padding[7];
+} __attribute__((aligned(8)));
+
+struct egress_metrics {
+	struct counter seen, selected;
+	struct counter malformed[12];
+	struct counter recent_selected;
+	struct counter recent_in_rows;
+	struct counter recent_no_key;
+	struct counter recent_full;
+	struct counter recent_busy;
+	struct counter recent_no_memory;
+	struct counter recent_failed;
+	__u64 strangers;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct egress_metrics);
+} egress_metrics SEC(".maps");
+
+/* What a row of recent remembers from packet to packet */
+struct egress_recent_state {
+	__u64 seen; /* 1 once there was a packet */
+	__u64 packets;
+} __attribute__((aligned(8)));
+
+struct egress_recent_memory {
+	struct bpf_spin_lock lock;
+	struct life life;
+	struct egress_recent_state state;
+};
+
+static const struct egress_recent_memory egress_recent_memory_new;
+
+/* Its entries are set at load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct egress_recent_key);
+	__type(value, struct egress_recent_memory);
+} egress_recent_memory SEC(".maps");
+
+/* What a packet finds remembered */
+struct egress_before {
+	bool sweeping;
+	struct egress_recent_state recent;
+	struct egress_recent_state recent_asked;
+	__u64 recent_life; /* the number of its row; 0: it is remembered with what finds none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct egress_before);
+} egress_before SEC(".maps");
+
+/* Of numbers that may be negative: `has` tells whether there was one. */
+#define highest_signed(kept, has, x)                                                                                   \
+	do {                                                                                                           \
+		__s64 it = (x);                                                                                        \
+		if (!(has) || it > (kept))                                                                             \
+			(kept) = it;                                                                                   \
+	} while (0)
+
+/* table talks by net.src, net.dst expire idle 15s active 60s when tcp.flags.fin and packets > 1 linger 1s */
+__noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ingress_metrics *m,
+	struct ingress_before *b)
+{
+	__u32 zero = 0;
+	struct ingress_talks_key key;
+	__u64 words[sizeof(key) / 8];
+	struct ingress_talks_slot *slot;
+	struct ingress_talks_row *row = 0;
+	struct ingress_talks_memory *memory;
+	bool own; /* and not that of the row `other` */
+	__u64 until = 0;
+
+	if (!p || !m || !b)
+		return 0;
+	ledger_add(&m->talks_selected, 1, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	__builtin_memcpy(key.net_src, (const void *)p->net_src, 16);
+	__builtin_memcpy(key.net_dst, (const void *)p->net_dst, 16);
+	key.net_version = p->net_version;
+	words[0] = key.net_src[0] | (__u64)key.net_src[1] << 32;
+	words[1] = key.net_src[2] | (__u64)key.net_src[3] << 32;
+	words[2] = key.net_dst[0] | (__u64)key.net_dst[1] << 32;
+	words[3] = key.net_dst[2] | (__u64)key.net_dst[3] << 32;
+	words[4] = key.net_version;
+	read_time(p);
+	/* expire idle 15s active 60s when tcp.flags.fin and packets > 1 linger 1s */
+	read_coarse_time(p);
+	memory = bpf_map_lookup_elem(&ingress_talks_memory, &key);
+	if (!memory) {
+		bpf_map_update_elem(&ingress_talks_memory, &key, &ingress_talks_memory_new, BPF_NOEXIST);
+		memory = bpf_map_lookup_elem(&ingress_talks_memory, &key);
+	} else if (b->sweeping && is_forgotten(&memory->life, p->coarse_time, 15000000000ULL)) {
+		/* a reader may be taking it out, and with it what this packet would leave */
+		memory = 0;
+	}
+	own = memory != 0;
+	if (!memory)
+		memory = bpf_map_lookup_elem(&ingress_talks_other_memory, &zero);
+	if (!memory)
+		return 0;
+	struct ingress_talks_state *state = &memory->state;
+	struct ingress_talks_folds *folds = &memory->folds;
+
+	bpf_spin_lock(&memory->lock);
+	if (own) {
+		if (is_forgotten(&memory->life, p->coarse_time, 15000000000ULL))
+			__builtin_memset(&memory->state, 0, sizeof(memory->state));
+		if (next_row(&memory->life, p->coarse_time, 15000000000ULL, 60000000000ULL))
+			memory->folds.window = 0;
+	}
+	b->talks_life = memory->life.number;
+	b->talks = *state;
+	b->talks_folds = *folds;
+	if (!b->talks_folds.window) {
+		const __u64 order = b->talks_folds.order;
+
+		__builtin_memset(&b->talks_folds, 0, sizeof(b->talks_folds));
+		b->talks_folds.window = 1;
+		b->talks_folds.order = order > b->talks_life ? order : b->talks_life;
+	}
+	if (b->talks_life && (p->tcp_flags & 0x001) && (__s64)b->talks.packets > 1)
+		until = end_row(&memory->life, p->coarse_time + 1000000000ULL);
+	*folds = b->talks_folds;
+	/* state packets = count(); */
+	state->packets++;
+	/* delta(frame.time) */
+	state->frame_time = p->time;
+	state->has |= HAS_FRAME_TIME;
+	/* prev(frame.len) */
+	state->frame_len = p->frame_len;
+	state->has |= HAS_FRAME_LEN;
+	folds->order++;
+	/* metric turns : u32 = 0 next turns + 1 where frame.len != prev(frame.len); */
+	if ((b->talks.has & HAS_FRAME_LEN) && (__s64)p->frame_len != (__s64)b->talks.frame_len)
+		folds->turns = (__u32)((__s64)b->talks_folds.turns + 1);
+	b->talks_folds_left = *folds;
+	bpf_spin_unlock(&memory->lock);
+	if (own) {
+		key.life = words[5] = b->talks_life;
+		slot = own_row(&ingress_talks_rows, words, sizeof(key) / 8, sizeof(*slot), &ingress_talks_shape);
+		row = slot ? &slot->row : spilled(&ingress_talks_spill, &key, sizeof(*row), &ingress_talks_shape);
+		if (!row) {
+			spill(&ingress_talks_spill, &key);
+			row = spilled(&ingress_talks_spill, &key, sizeof(*row), &ingress_talks_shape);
+		}
+		if (row) {
+			row->turns = b->talks_folds_left.turns;
+			row->turns_order = b->talks_folds_left.order;
+			row->has |= HAS_TURNS;
+		}
+	}
+	if (row) {
+		ledger_add(&m->talks_in_rows, 1, p->frame_len);
+	} else {
+		ledger_add(&m->talks_other, 1, p->frame_len);
+		row = bpf_map_lookup_elem(&ingress_talks_other, &zero);
+		if (!row)
+			return 0;
+	}
+	add_to_flow(&row->flow, p->coarse_time, 1, p->frame_len);
+	if (until)
+		end_flow(&row->flow, 0, until);
+	/* metric longest = max(delta(frame.time)) unit milliseconds; */
+	if ((b->talks.has & HAS_FRAME_TIME)) {
+		highest_signed(row->longest, row->has &
+			HAS_LONGEST, (__s64)((__u64)p->time - (__u64)(__s64)b->talks.frame_time));
+		row->has |= HAS_LONGEST;
+	}
+	return 0;
+}
+
+/* ingress xdp */
+__noinline __u32 count_ingress(const volatile struct packet *p)
+{
+	struct ingress_metrics *m;
+	struct ingress_before *b;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&ingress_metrics, &zero);
+	b = bpf_map_lookup_elem(&ingress_before, &zero);
+	if (!p || !m || !b)
+		return 0;
+	b->sweeping = is_sweeping();
+	ledger_add(&m->seen, 1, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 12)
+		ledger_add(&m->malformed[cause], 1, p->frame_len);
+	/* where tcp */
+	if (!(p->layers & TCP))
+		return 0;
+	ledger_add(&m->selected, 1, p->frame_len);
+	count_ingress_talks(p, m, b);
+	return 0;
+}
+
+/* recent: what it remembers of the row that the packet's key selects, if there is one */
+__noinline __u32 find_egress_recent(const volatile struct packet *p, struct egress_before *b)
+{
+	struct egress_recent_key key;
+	struct egress_recent_memory *memory;
+
+	if (!p || !b)
+		return 0;
+	__builtin_memset(&b->recent_asked, 0, sizeof(b->recent_asked));
+	__builtin_memset(&key, 0, sizeof(key));
+	if (!(p->layers & (IPV4 | IPV6)))
+		return 0;
+	__builtin_memcpy(key.net_dst, (const void *)p->net_dst, 16);
+	key.net_version = p->net_version;
+	memory = bpf_map_lookup_elem(&egress_recent_memory, &key);
+	if (!memory)
+		return 0;
+	read_coarse_time(p);
+	bpf_spin_lock(&memory->lock);
+	if (memory->state.seen && (((p->rows & 2ULL) && b->recent_life == memory->life.number) ||
+		!is_forgotten(&memory->life, p->coarse_time, 1000000000ULL)))
+		b->recent_asked = memory->state;
+	bpf_spin_unlock(&memory->lock);
+	return 0;
+}
+
+/* private table recent by net.dst overflow drop expire idle 1s */
+__noinline __u32 count_egress_recent(const volatile struct packet *p, struct egress_metrics *m, struct egress_before *b)
+{
+	struct egress_recent_key key;
+	struct egress_recent_memory *memory;
+	int error = 0; /* not long: before Linux 6.4 its upper half is not set */
+
+	if (!p || !m || !b)
+		return 0;
+	ledger_add(&m->recent_selected, p->weight, p->frame_len);
+	__builtin_memset(&key, 0, sizeof(key));
+	if (!(p->layers & (IPV4 | IPV6))) {
+		ledger_add(&m->recent_no_key, p->weight, p->frame_len);
+		return 0;
+	}
+	__builtin_memcpy(key.net_dst, (const void *)p->net_dst, 16);
+	key.net_version = p->net_version;
+	/* expire idle 1s */
+	read_coarse_time(p);
+	memory = bpf_map_lookup_elem(&egress_recent_memory, &key);
+	if (!memory) {
+		error = bpf_map_update_elem(&egress_recent_memory, &key, &egress_recent_memory_new, BPF_NOEXIST);
+		memory = bpf_map_lookup_elem(&egress_recent_memory, &key);
+	} else if (b->sweeping && is_forgotten(&memory->life, p->coarse_time, 1000000000ULL)) {
+		/* a reader may be taking it out, and with it what this packet would leave */
+		memory = 0;
+		error = -EBUSY;
+	}
+	if (memory) {
+		struct egress_recent_state *state = &memory->state;
+
+		bpf_spin_lock(&memory->lock);
+		if (is_forgotten(&memory->life, p->coarse_time, 1000000000ULL))
+			__builtin_memset(&memory->state, 0, sizeof(memory->state));
+		next_row(&memory->life, p->coarse_time, 1000000000ULL, 9223372036854775807ULL);
+		b->recent_life = memory->life.number;
+		((struct packet *)p)->rows |= 2ULL;
+		b->recent = *state;
+		bpf_spin_unlock(&memory->lock);
+	}
+	if (!memory) {
+		if (error == -E2BIG)
+			ledger_add(&m->recent_full, p->weight, p->frame_len);
+		else if (error == -EBUSY)
+			ledger_add(&m->recent_busy, p->weight, p->frame_len);
+		else if (error == -ENOMEM)
+			ledger_add(&m->recent_no_memory, p->weight, p->frame_len);
+		else
+			ledger_add(&m->recent_failed, p->weight, p->frame_len);
+		return 0;
+	}
+	ledger_add(&m->recent_in_rows, p->weight, p->frame_len);
+	return 0;
+}
+
+/* private table recent by net.dst overflow drop expire idle 1s */
+__noinline __u32 count_egress_recent_once(const volatile struct packet *p, struct egress_metrics *m,
+	struct egress_before *b)
+{
+	struct egress_recent_key key;
+	struct egress_recent_memory *memory;
+
+	if (!p || !m || !b)
+		return 0;
+	__builtin_memset(&key, 0, sizeof(key));
+	if (!(p->layers & (IPV4 | IPV6)))
+		return 0;
+	__builtin_memcpy(key.net_dst, (const void *)p->net_dst, 16);
+	key.net_version = p->net_version;
+	if (!(p->rows & 2ULL))
+		b->recent_life = 0;
+	memory = b->recent_life ? bpf_map_lookup_elem(&egress_recent_memory, &key) : 0;
+	if (!memory)
+		return 0;
+	struct egress_recent_state *state = &memory->state;
+
+	bpf_spin_lock(&memory->lock);
+	if (memory->life.number == b->recent_life) {
+		b->recent = *state;
+		/* state packets = count(); */
+		state->packets += p->weight;
+		state->seen = 1;
+	}
+	bpf_spin_unlock(&memory->lock);
+	return 0;
+}
+
+/* egress tc */
+__noinline __u32 count_egress(const volatile struct packet *p)
+{
+	struct egress_metrics *m;
+	struct egress_before *b;
+	__u32 zero = 0, cause;
+
+	m = bpf_map_lookup_elem(&egress_metrics, &zero);
+	b = bpf_map_lookup_elem(&egress_before, &zero);
+	if (!p || !m || !b)
+		return 0;
+	b->sweeping = is_sweeping();
+	ledger_add(&m->seen, p->weight, p->frame_len);
+	cause = p->cause - 1;
+	if (cause < 12)
+		ledger_add(&m->malformed[cause], p->weight, p->frame_len);
+	ledger_add(&m->selected, p->weight, p->frame_len);
+	count_egress_recent(p, m, b);
+	return 0;
+}
+
+/* egress tc */
+__noinline __u32 count_egress_once(const volatile struct packet *p)
+{
+	struct egress_metrics *m;
+	struct egress_before *b;
+	__u32 zero = 0;
+
+	m = bpf_map_lookup_elem(&egress_metrics, &zero);
+	b = bpf_map_lookup_elem(&egress_before, &zero);
+	if (!p || !m || !b)
+		return 0;
+	find_egress_recent(p, b);
+	/* metric strangers = count() where not recent; */
+	if (!b->recent_asked.seen)
+		m->strangers += p->weight;
+	count_egress_recent_once(p, m, b);
+	return 0;
+}
+
+static __always_inline void sections_xdp(struct packet *p)
+{
+	count_ingress(p);
+}
+
+SEC("xdp.frags")
+int amon_xdp(struct xdp_md *xdp)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
+	p->weight = 1;
+	p->cause = parse_xdp(xdp, p);
+	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
+		p->cause = OVERSIZED;
+	sections_xdp(p);
+	return XDP_PASS;
+}
+
+static __always_inline void sections_tc_egress(struct packet *p)
+{
+	count_egress(p);
+}
+
+static __always_inline void sections_tc_egress_once(struct packet *p)
+{
+	count_egress_once(p);
+}
+
+SEC("tc")
+int amon_tc_egress(struct __sk_buff *skb)
+{
+	struct packet packet, *p = &packet;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
+	p->weight = 1;
+	p->cause = parse_skb(skb, p);
+	if (!skb->gso_size) {
+		sections_tc_egress(p);
+		sections_tc_egress_once(p);
+	} else {
+		struct super s = { .frame_len = p->frame_len };
+
+		s.tcp_flags = p->tcp_flags;
+		if (!super_measure(skb, &s) && !p->cause)
+			p->cause = UNSIZED;
+		for (__u32 i = 0; i < 3; i++)
+			if (super_piece(p, &s, i))
+				sections_tc_egress(p);
+		p->frame_len = s.frame_len;
+		p->weight = 1;
+		p->tcp_flags = s.tcp_flags;
+		sections_tc_egress_once(p);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+char amon_license[] SEC("license") = "Dual BSD/GPL";
