@@ -359,11 +359,12 @@ FLOWS = """probe flows { %s ingress xdp { where ip and (udp.dstport == 9 or tcp.
         derive span = end - start unit seconds; } } }"""
 
 
-def send_flows(between):
-    """What is sent, in order, with 50 ms from step to step; `between` is called now and then. Returns the packets sent by port."""
-    sent, fin, ack, cpus = {}, 1, 16, os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cpus)})  # as receive-side scaling has it: one CPU sees a flow
+def send_flows(between, one_cpu=True):
+    """What is sent, in order, with 50 ms from step to step; `between` is called now and then. Returns the packets sent by port. One CPU
+    sees a flow, as receive-side scaling has it, or all of them do in turns."""
+    sent, fin, ack, cpus = {}, 1, 16, sorted(os.sched_getaffinity(0))
     for step in range(80):
+        os.sched_setaffinity(0, {cpus[0 if one_cpu else step % len(cpus)]})
         frames = [udp_frame(0, 60), tcp_frame(4000, ack)]                                  # 1000 and 4000: for four seconds
         frames += [udp_frame(1, 60)] if step < 5 or 40 <= step < 45 else []                # 1001: silent for 1.75 s
         frames += [udp_frame(2, 60)] if step % 2 == 0 else []                              # 1002: never silent for 600 ms
@@ -413,6 +414,41 @@ def test_flows():
         check_flows(f"flows {window}", [json.loads(line) for line in out.splitlines()], sent)
 
 
+REMEMBERED = """probe flows { %s ingress xdp { where ip and (udp.dstport == 9 or tcp.dstport == 9);
+    table flows by port = l4.srcport size 1Ki expire idle 600ms active 1500ms when tcp.flags.fin linger 200ms {
+        state before = count(); metric packets = count(); metric nth = max(before); metric firsts = count() where not present(prev(frame.time));
+        metric counted : u32 = 0 next counted + 1; metric longest = max(delta(frame.time)); } } }"""
+
+
+def test_remembered_flows():
+    """What packets remember of a flow ends with it, though CPUs see it in turns, whatever windows cut."""
+    for window in ("", "window 300ms;"):
+        process = subprocess.Popen(["nsenter", f"--net=/run/netns/{RIGHT}", AMONC, "run", "-i", "right0", "-e", REMEMBERED % window, "-f", "jsonl"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        sent = send_flows(lambda: None, one_cpu=False)
+        time.sleep(0.9)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        what, rows = f"remembered flows {window}", {}
+        check(f"{what}: status", (process.returncode, err), (0, ""))
+        for line in out.splitlines():
+            for row in json.loads(line)["ingress"]["tables"]["flows"]["rows"]:
+                rows.setdefault(row["port"], []).append(row)
+        told = {port: [(row["packets"], row["nth"], row["firsts"], row["end_reason"]) for row in mine] for port, mine in rows.items()}
+        check(f"{what}: silence", told[1001], [(5, 4, 1, "idle")] * 2)
+        check(f"{what}: FIN", told[4001], [(13, 12, 1, "end")])
+        check(f"{what}: a FIN each", told[4002], [(1, 0, 1, "end")] * sent[4002])
+        for port, packets in sent.items():
+            check(f"{what}: packets of {port}", sum(row["packets"] for row in rows[port]), packets)
+            check(f"{what}: folds of {port} are the row's", [row["counted"] for row in rows[port]], [row["packets"] for row in rows[port]])
+        for port in (1000, 1002, 4000):
+            mine = told[port]
+            check(f"{what}: {port} is one flow", (sum(row[2] for row in mine), mine[-1][1]), (1, sent[port] - 1))
+            check(f"{what}: {port} is told in parts", {row[3] for row in mine[:-1]}, {"active"})
+            check(f"{what}: gaps of {port}", all(40e6 < row["longest"] < 600e6 for row in rows[port]), True)
+
+
 def test_flows_of_deployed_probe():
     def amonc(*arguments):
         return subprocess.run(["nsenter", f"--net=/run/netns/{RIGHT}", AMONC, *arguments], capture_output=True, text=True)
@@ -439,7 +475,7 @@ def test_flows_of_deployed_probe():
 def main():
     with network():
         for test in (test_hooks, test_super_packets, test_offloads_do_not_matter, test_payload_beyond_the_linear_part,
-                     test_interface_vanishes, test_killed_process, test_flows, test_flows_of_deployed_probe):
+                     test_interface_vanishes, test_killed_process, test_flows, test_remembered_flows, test_flows_of_deployed_probe):
             try:
                 test()
             except Exception as error:  # one broken test does not hide the others
