@@ -656,7 +656,7 @@ class Interpreter:
         for section in self.sections:
             section.restart(not self.probe.keep)
         if batch:
-            self.sweep(max(self.latest or 0, batch[0][1].time))
+            self.open(batch[0][1].time)
         self.feed(batch, number)
         size = self.probe.window
         self.end((number + 1) * size - 1 if latest is None else latest, latest is not None)
@@ -689,6 +689,12 @@ class Interpreter:
     def sweep(self, now):
         for flows in self.flows():
             flows.sweep(now)
+
+    def open(self, time):
+        """A window, by its first packet: a cut comes before it."""
+        if self.latest is not None and time // CUT > self.latest // CUT:
+            self.sweep(self.latest)
+        self.sweep(max(self.latest or 0, time))
 
     def end(self, until, last):
         for flows in self.flows():
