@@ -560,29 +560,15 @@ static void write_arrival(struct amon_writer *w, const struct scope *s, const st
 	}
 }
 
-/* Another CPU's packet may have begun the next row since this one's was found: then that is none of this packet's. */
-static void write_flow_found(struct amon_writer *w, const struct amon_plan_memory *memory, bool arrives)
+static void write_flow_found(struct amon_writer *w, const struct amon_plan_memory *memory)
 {
-	if (!arrives) {
-		amon_write(w, "if (memory->life.number == b->%s) {\n", memory->life);
-		w->indent++;
-	}
 	if (memory->state.size)
 		amon_write(w, "b->%s = *state;\n", memory->before);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
 		amon_write(w, "b->%s = *%s;\n", memory->folds[i].before, memory->folds[i].member);
-	if (arrives)
-		return;
-	w->indent--;
-	amon_write(w, "} else {\n");
-	w->indent++;
-	if (memory->state.size)
-		amon_write(w, "__builtin_memset(&b->%s, 0, sizeof(b->%s));\n", memory->before, memory->before);
+	write_begin_state(w, memory);
 	for (uint32_t i = 0; i < memory->fold_count; i++)
-		amon_write(w, "__builtin_memset(&b->%s, 0, sizeof(b->%s));\n", memory->folds[i].before,
-		           memory->folds[i].before);
-	w->indent--;
-	amon_write(w, "}\n");
+		write_begin_folds(w, &memory->folds[i], memory->life, false);
 }
 
 static void write_when(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
@@ -618,56 +604,56 @@ static void write_flow_left(struct amon_writer *w, const struct scope *s, const 
 	}
 }
 
-static bool has_folds_left(const struct amon_plan_memory *memory)
+/* The packet learns in which row it is, and what is remembered of it. */
+static void write_arrives(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,
+                          const char *own)
 {
-	return memory->fold_count && memory->folds[0].left;
+	const struct amon_plan_memory *memory = table->memory;
+	struct amon_writer inner = *w;
+
+	if (own) {
+		amon_write(w, "if (%s) {\n", own);
+		inner.indent++;
+	}
+	write_arrival(&inner, s, table);
+	if (own)
+		amon_write(w, "}\n");
+	amon_write(w, "b->%s = memory->life.number;\n", memory->life);
+	if (s->section->weighted)
+		amon_write(w, "((struct packet *)p)->rows |= %lluULL;\n", 1ULL << memory->number);
+	write_flow_found(w, memory);
+	if (table->table->expire.when)
+		write_when(w, s, table);
+}
+
+/* Another CPU's packet may have begun the next row since this one's was found: there, nothing is left by this packet.
+ */
+static void write_steps_apart(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table)
+{
+	const struct amon_plan_memory *memory = table->memory;
+	struct amon_writer inner = *w;
+
+	if (memory->fold_count)
+		amon_write(w, "b->%s.window = 0;\n", memory->folds->left);
+	amon_write(w, "if (memory->life.number == b->%s) {\n", memory->life);
+	inner.indent++;
+	write_flow_found(&inner, memory);
+	write_flow_left(&inner, s, table);
+	amon_write(w, "}\n");
 }
 
 void emit_flow_step(struct amon_writer *w, const struct scope *s, const struct amon_plan_table *table,
                     struct amon_flow_look look)
 {
-	const struct amon_plan_memory *memory = table->memory;
-	bool apart = look.steps && !look.arrives, finds = look.steps || memory->when_reads;
-
-	if (finds)
-		write_pointers(w, memory);
-	if (finds)
-		fputc('\n', w->out);
+	write_pointers(w, table->memory);
+	fputc('\n', w->out);
 	amon_write(w, "bpf_spin_lock(&memory->lock);\n");
-	if (look.arrives && look.own) {
-		amon_write(w, "if (%s) {\n", look.own);
-		w->indent++;
-	}
 	if (look.arrives)
-		write_arrival(w, s, table);
-	if (look.arrives && look.own) {
-		w->indent--;
-		amon_write(w, "}\n");
-	}
-	if (look.arrives)
-		amon_write(w, "b->%s = memory->life.number;\n", memory->life);
-	if (look.arrives && s->section->weighted)
-		amon_write(w, "((struct packet *)p)->rows |= %lluULL;\n", 1ULL << memory->number);
-	if (finds) {
-		write_flow_found(w, memory, !apart);
-		write_begin_state(w, memory);
-		for (uint32_t i = 0; i < memory->fold_count; i++)
-			write_begin_folds(w, &memory->folds[i], memory->life, false);
-	}
-	if (look.arrives && table->table->expire.when)
-		write_when(w, s, table);
-	if (apart && has_folds_left(memory))
-		amon_write(w, "b->%s.window = 0;\n", memory->folds[0].left);
-	if (apart) {
-		amon_write(w, "if (memory->life.number == b->%s) {\n", memory->life);
-		w->indent++;
-	}
-	if (look.steps)
+		write_arrives(w, s, table, look.own);
+	if (look.arrives && look.steps)
 		write_flow_left(w, s, table);
-	if (apart) {
-		w->indent--;
-		amon_write(w, "}\n");
-	}
+	else if (look.steps)
+		write_steps_apart(w, s, table);
 	amon_write(w, "bpf_spin_unlock(&memory->lock);\n");
 }
 

@@ -160,7 +160,6 @@ struct amon_plan_memory {
 	uint32_t number;     /* among the probe's that expire */
 	bool swept;          /* and goes with its row */
 	bool asks_itself;    /* the table's own `where` reads it, before there is a row */
-	bool when_reads;     /* `when` reads it */
 	uint32_t value_size; /* the lock included */
 	bool exchanged;      /* without a lock */
 };

@@ -282,7 +282,6 @@ void plan_before(struct amon_plan *plan, struct amon_plan_section *section, stru
 			continue;
 		any = true;
 		memory->asks_itself = reads_own(table->where, table);
-		memory->when_reads = reads_own(table->expire.when, table);
 		section->finds_own |= memory->asks_itself;
 		name_before(plan, memory, table->name, table->memory.asked || memory->asks_itself, &members);
 		if (memory->asked)
