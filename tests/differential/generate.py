@@ -250,11 +250,24 @@ class Generator:
             self.lets.append(names[-1])
         return lines, names
 
+    def expire(self, private=False):
+        """When a table's rows end; nothing for most."""
+        r = self.r
+        if not self.memory or r.random() < 0.7:
+            return ""
+        times = {"idle": r.choice(["50ms", "400ms", "2s", "1min"]), "active": r.choice(["100ms", "900ms", "3s"])}
+        words = [f"{word} {time}" for word, time in times.items() if r.random() < 0.6 and not (private and word == "active")]
+        if r.random() < 0.4 or not words:
+            words.append(f"when {self.remembering(self.condition)}" + r.choice(["", "", " linger 80ms"]))
+        return f" expire {' '.join(words)}"
+
     def private(self):
         """A table that the section's other parts may ask."""
         r, outer, name = self.r, list(self.lets), self.name("t")
         head = f"private table {name} by {self.keys()}{self.unplaced(self.where, 0.4)}"
-        if not self.window and r.random() < 0.3:
+        ends = self.expire(private=True)
+        head += ends
+        if (not self.window or ends) and r.random() < 0.3:
             head += f" size {r.choice([1, 3, 20])}" + r.choice(["", " overflow other", " overflow drop"])
         self.keyed = True
         lines, names = self.states(r.randrange(1, 4))
@@ -351,8 +364,8 @@ class Generator:
             # sums of lengths tie less than counts; rows that still tie go by key
             lines.append("metric weight = sum(frame.len * 65521 + net.len);")
             head += f" top {r.randrange(1, 6)} by packets" if r.random() < 0.1 else f" top {r.randrange(1, 6)} by weight"
-        head += r.choice([""] * 4 + [" snapshot", " reset", " snapshot reset"])
         self.keyed = False
+        head += self.expire() or r.choice([""] * 4 + [" snapshot", " reset", " snapshot reset"])
         self.lets = outer + [(f"{name}.{state}", dimension) for state, dimension in named]
         if self.memory:
             self.tables.append(name)
