@@ -211,6 +211,9 @@ uint64_t amon_rows_signature(const struct amon_plan_table *table)
 	add_number(&hash, table->table->overflow);
 	add_number(&hash, table->table->timing.snapshot);
 	add_number(&hash, table->table->timing.reset);
+	/* rows are numbered otherwise */
+	if (table->expire && !table->expire->lives_map)
+		add_text(&hash, table->memory->map);
 	return kept(hash);
 }
 
