@@ -1055,6 +1055,8 @@ static void plan_section(struct amon_plan *plan, struct amon_plan_section *secti
 	for (const struct amon_table *table = checked->tables; table; table = table->next, i++) {
 		section->tables[i].table = table;
 		plan_table(plan, section, &section->tables[i], globals, diagnostics);
+		/* the stack of one function would not do for the keys of all */
+		section->shared |= section->tables[i].memory && section->tables[i].memory->expires;
 	}
 	section->memory = plan_memory(plan, checked, NULL, globals, diagnostics);
 	section->once |= section->memory != NULL;
