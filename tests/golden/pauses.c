@@ -1008,14 +1008,14 @@ struct ingress_talks_key {
 	__u64 life;
 } __attribute__((aligned(8)));
 
+enum { HAS_LONGEST = 1 << 0, HAS_TURNS = 1 << 1 };
 struct ingress_talks_row {
 	struct flow flow;
 	__s64 longest;
 	__u64 turns;
 	__u64 turns_order;
-	__u8 has_longest;
-	__u8 has_turns;
-};
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_talks_slot {
 	struct ingress_talks_key key;
@@ -1069,13 +1069,13 @@ struct {
 } ingress_metrics SEC(".maps");
 
 /* What a row of talks remembers from packet to packet */
+enum { HAS_FRAME_TIME = 1 << 0, HAS_FRAME_LEN = 1 << 1 };
 struct ingress_talks_state {
 	__u64 packets;
 	__u64 frame_time;
-	__u64 frame_len;
-	__u8 has_frame_time;
-	__u8 has_frame_len;
-};
+	__u32 frame_len;
+	__u8 has; /* which metrics saw a packet */
+} __attribute__((aligned(8)));
 
 struct ingress_talks_folds {
 	__u64 window; /* 1 once they have begun */
@@ -1154,7 +1154,7 @@ struct {
 struct egress_recent_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 packets;
-};
+} __attribute__((aligned(8)));
 
 struct egress_recent_memory {
 	struct bpf_spin_lock lock;
@@ -1188,12 +1188,13 @@ struct {
 	__type(value, struct egress_before);
 } egress_before SEC(".maps");
 
-static __always_inline void highest(__s64 *value, __u8 *has, __s64 x)
-{
-	if (!*has || x > *value)
-		*value = x;
-	*has = 1;
-}
+/* Of numbers that may be negative: `has` tells whether there was one. */
+#define highest_signed(kept, has, x)                                                                                   \
+	do {                                                                                                           \
+		__s64 it = (x);                                                                                        \
+		if (!(has) || it > (kept))                                                                             \
+			(kept) = it;                                                                                   \
+	} while (0)
 
 /* table talks by net.src, net.dst expire idle 15s active 60s when tcp.flags.fin and packets > 1 linger 1s */
 __noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ingress_metrics *m,
@@ -1263,13 +1264,13 @@ __noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ing
 	state->packets++;
 	/* delta(frame.time) */
 	state->frame_time = p->time;
-	state->has_frame_time = 1;
+	state->has |= HAS_FRAME_TIME;
 	/* prev(frame.len) */
 	state->frame_len = p->frame_len;
-	state->has_frame_len = 1;
+	state->has |= HAS_FRAME_LEN;
 	folds->order++;
 	/* metric turns : u32 = 0 next turns + 1 where frame.len != prev(frame.len); */
-	if (b->talks.has_frame_len && (__s64)p->frame_len != (__s64)b->talks.frame_len)
+	if ((b->talks.has & HAS_FRAME_LEN) && (__s64)p->frame_len != (__s64)b->talks.frame_len)
 		folds->turns = (__u32)((__s64)b->talks_folds.turns + 1);
 	b->talks_folds_left = *folds;
 	bpf_spin_unlock(&memory->lock);
@@ -1284,7 +1285,7 @@ __noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ing
 		if (row) {
 			row->turns = b->talks_folds_left.turns;
 			row->turns_order = b->talks_folds_left.order;
-			row->has_turns = 1;
+			row->has |= HAS_TURNS;
 		}
 	}
 	if (row) {
@@ -1299,8 +1300,11 @@ __noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ing
 	if (until)
 		end_flow(&row->flow, 0, until);
 	/* metric longest = max(delta(frame.time)) unit milliseconds; */
-	if (b->talks.has_frame_time)
-		highest(&row->longest, &row->has_longest, (__s64)((__u64)p->time - (__u64)(__s64)b->talks.frame_time));
+	if ((b->talks.has & HAS_FRAME_TIME)) {
+		highest_signed(row->longest, row->has &
+			HAS_LONGEST, (__s64)((__u64)p->time - (__u64)(__s64)b->talks.frame_time));
+		row->has |= HAS_LONGEST;
+	}
 	return 0;
 }
 
