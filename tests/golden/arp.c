@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -108,6 +112,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
@@ -118,10 +123,14 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -138,7 +147,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -162,6 +171,14 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	c->layers |= ETH;
+	__builtin_memcpy(c->p->eth_src, h->src, 6);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -169,11 +186,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	c->p->layers |= ETH;
-	__builtin_memcpy(c->p->eth_src, h->src, 6);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 struct vlan {
@@ -221,11 +235,14 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	return link(&c);
+	cause = link(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -238,7 +255,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if (c->type < 0x8100 || c->type == 0x86dd)
+	if (likely(c->type < 0x8100 || c->type == 0x86dd))
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -272,7 +289,7 @@ static __always_inline __u32 arp_ipv4(struct cursor *c)
 
 	if (!h)
 		return ARP_TRUNCATED;
-	c->p->layers |= ARP_IPV4;
+	c->layers |= ARP_IPV4;
 	__builtin_memcpy(c->p->arp_src_hw_mac, h->src_hw, 6);
 	c->p->arp_src_proto_ipv4 = unaligned32(h->src_proto);
 	return 0;
@@ -285,7 +302,7 @@ static __always_inline __u32 arp(struct cursor *c)
 
 	if (!h)
 		return ARP_TRUNCATED;
-	c->p->layers |= ARP;
+	c->layers |= ARP;
 	if (h->hw_type == htons(1) && h->hw_size == 6 && h->proto_type == htons(0x0800) && h->proto_size == 4)
 		return arp_ipv4(c);
 	return 0;
@@ -310,11 +327,14 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 /* Drawn when a probe is loaded, so that nobody can choose keys that collide: a number for each word of a key. */

@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -82,7 +86,7 @@ struct packet {
 	__u16 type;
 	__u32 frame_len;
 	__u16 vlan_tci;
-	__be32 ip_src;
+	__be32 ip_src __aligned(8);
 	__be32 ip_dst;
 	__u16 tcp_dstport;
 	__u16 tcp_flags;
@@ -110,6 +114,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet *p)
@@ -120,10 +125,14 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -140,7 +149,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -151,6 +160,27 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
+}
+
+/* The same, or NULL where they are not in place. */
+static __always_inline const void *in_place(const struct cursor *c, __u32 at, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured || h + size > c->end)
+		return 0;
+	__builtin_assume(h != 0);
+	return h;
+}
+
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -164,6 +194,12 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -171,9 +207,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 struct vlan {
@@ -188,7 +223,7 @@ static __always_inline bool is_vlan(__u16 type)
 static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 {
 	if (tag == 0) {
-		c->p->layers |= VLAN;
+		c->layers |= VLAN;
 		c->p->vlan_tci = c->tci;
 	}
 }
@@ -286,11 +321,14 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	return link(&c);
+	cause = link(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -303,7 +341,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if (c->type < 0x8100 || c->type == 0x86dd)
+	if (likely(c->type < 0x8100 || c->type == 0x86dd))
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -320,11 +358,29 @@ struct ipv4 {
 	__be32 saddr, daddr;
 };
 
+/* A header of `size` bytes, its options included. */
+static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, __u32 size)
+{
+	/* a sender that leaves segmentation to the card may leave the length out */
+	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
+
+	c->layers |= IPV4;
+	store_pair(&c->p->ip_src, h->saddr, h->daddr);
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return WHOLE;
+}
+
 static __always_inline __u32 ipv4(struct cursor *c)
 {
 	struct ipv4 copy;
 	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
-	__u32 size, length;
+	__u32 size;
 
 	if (!h)
 		return IP_TRUNCATED;
@@ -333,19 +389,7 @@ static __always_inline __u32 ipv4(struct cursor *c)
 		return IP_HEADER;
 	if (c->at + size > c->captured)
 		return IP_TRUNCATED;
-	/* a sender that leaves segmentation to the card may leave the length out */
-	length = ntohs(h->tot_len) ?: c->wire - c->at;
-	c->p->layers |= IPV4;
-	c->p->ip_src = h->saddr;
-	c->p->ip_dst = h->daddr;
-	if (length < size)
-		return IP_LENGTH;
-	c->proto = h->protocol;
-	c->fragment = h->frag_off & htons(0x3fff);
-	c->later = h->frag_off & htons(0x1fff);
-	c->ip_end = c->at + length;
-	c->at += size;
-	return 0;
+	return read_ipv4(c, h, size);
 }
 
 struct tcp {
@@ -354,24 +398,26 @@ struct tcp {
 	__be16 offset_flags, window, check, urgent;
 };
 
-static __always_inline __u32 tcp(struct cursor *c)
+static __always_inline __u32 read_tcp(struct cursor *c, const struct tcp *h)
 {
-	struct tcp copy;
-	const struct tcp *h;
-	__u32 size;
+	__u32 size = ntohs(h->offset_flags) >> 12 << 2;
 
-	if (c->at + sizeof(*h) > c->limit)
-		return TCP_TRUNCATED;
-	h = bytes_at(c, c->at, &copy, sizeof(copy));
-	if (!h)
-		return TCP_TRUNCATED;
-	size = ntohs(h->offset_flags) >> 12 << 2;
-	c->p->layers |= TCP;
+	c->layers |= TCP;
 	c->p->tcp_dstport = ntohs(h->dest);
 	c->p->tcp_flags = ntohs(h->offset_flags) & 0xfff;
 	if (size < sizeof(*h) || c->at + size > c->ip_end)
 		return TCP_LENGTH;
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 tcp(struct cursor *c)
+{
+	struct tcp copy;
+	const struct tcp *h = 0;
+
+	if (c->at + sizeof(*h) <= c->limit)
+		h = bytes_at(c, c->at, &copy, sizeof(copy));
+	return h ? read_tcp(c, h) : TCP_TRUNCATED;
 }
 
 /* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
@@ -402,11 +448,67 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
+}
+
+/*
+ * Most packets are Ethernet, IP without options or extension headers, in one piece, and TCP or UDP, whole and in place.
+ * They are read in few steps and without a call. Of all others this is false: they are parse()'s, from the start.
+ */
+static __always_inline bool plain_tcp(struct cursor *c)
+{
+	const struct tcp *h = in_place(c, c->at, sizeof(*h));
+
+	return h && c->at + sizeof(*h) <= c->ip_end && read_tcp(c, h) == WHOLE;
+}
+
+static __always_inline bool plain_transport(struct cursor *c)
+{
+	if (likely(c->proto == 6))
+		return plain_tcp(c);
+	/* no other is read */
+	return 1;
+}
+
+static __always_inline bool plain_ipv4(struct cursor *c)
+{
+	const struct ipv4 *h = in_place(c, c->at, sizeof(*h));
+
+	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || !h->tot_len)
+		return 0;
+	if (read_ipv4(c, h, sizeof(*h)) != WHOLE)
+		return 0;
+	return plain_transport(c);
+}
+
+static __always_inline bool plain(struct cursor *c)
+{
+	/* an IP header has 20 bytes at least */
+	const struct ethernet *h = in_place(c, 0, sizeof(*h) + 20);
+
+	if (!h)
+		return 0;
+	read_ethernet(c, h);
+	if (c->type == 0x0800)
+		return plain_ipv4(c);
+	return 0;
+}
+
+static __always_inline bool plain_xdp(struct xdp_md *xdp, struct packet *p)
+{
+	struct cursor c = start_xdp(xdp, p);
+
+	if (!plain(&c))
+		return 0;
+	p->layers = c.layers;
+	return 1;
 }
 
 struct ingress_asked_event {
@@ -508,7 +610,8 @@ int amon_xdp(struct xdp_md *xdp)
 
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : bpf_xdp_get_buff_len(xdp);
-	p->cause = parse_xdp(xdp, p);
+	if (unlikely(!plain_xdp(xdp, p)))
+		p->cause = parse_xdp(xdp, p);
 	if (amon_frame_max && p->frame_len > amon_frame_max && !p->cause)
 		p->cause = OVERSIZED;
 	sections_xdp(p);

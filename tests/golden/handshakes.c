@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -88,7 +92,7 @@ struct packet {
 	__u8 proto;
 	bool fragment, later;
 	__u32 frame_len;
-	__be32 ip_src;
+	__be32 ip_src __aligned(8);
 	__be32 ip_dst;
 	__u16 tcp_dstport;
 	__u16 tcp_flags;
@@ -116,6 +120,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
@@ -126,10 +131,14 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -156,7 +165,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -167,6 +176,27 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
+}
+
+/* The same, or NULL where they are not in place. */
+static __always_inline const void *in_place(const struct cursor *c, __u32 at, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured || h + size > c->end)
+		return 0;
+	__builtin_assume(h != 0);
+	return h;
+}
+
+/* Two words as one: what was stored in pieces is long in coming back from memory as a whole. */
+typedef __u64 __attribute__((may_alias)) pair_t;
+
+static __always_inline void store_pair(__be32 *to, __be32 first, __be32 second)
+{
+	__be32 pair[2] __aligned(8) = { first, second };
+
+	*(pair_t *)to = *(const pair_t *)pair;
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -180,6 +210,12 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -187,9 +223,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 struct vlan {
@@ -295,11 +330,14 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return link(&c);
+	cause = link(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -312,7 +350,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+	if (likely((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c)))
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -329,11 +367,29 @@ struct ipv4 {
 	__be32 saddr, daddr;
 };
 
+/* A header of `size` bytes, its options included. */
+static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, __u32 size)
+{
+	/* a sender that leaves segmentation to the card may leave the length out */
+	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
+
+	c->layers |= IPV4;
+	store_pair(&c->p->ip_src, h->saddr, h->daddr);
+	if (length < size)
+		return IP_LENGTH;
+	c->proto = h->protocol;
+	c->fragment = h->frag_off & htons(0x3fff);
+	c->later = h->frag_off & htons(0x1fff);
+	c->ip_end = c->at + length;
+	c->at += size;
+	return WHOLE;
+}
+
 static __always_inline __u32 ipv4(struct cursor *c)
 {
 	struct ipv4 copy;
 	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
-	__u32 size, length;
+	__u32 size;
 
 	if (!h)
 		return IP_TRUNCATED;
@@ -342,19 +398,7 @@ static __always_inline __u32 ipv4(struct cursor *c)
 		return IP_HEADER;
 	if (c->at + size > c->captured)
 		return IP_TRUNCATED;
-	/* a sender that leaves segmentation to the card may leave the length out */
-	length = ntohs(h->tot_len) ?: c->wire - c->at;
-	c->p->layers |= IPV4;
-	c->p->ip_src = h->saddr;
-	c->p->ip_dst = h->daddr;
-	if (length < size)
-		return IP_LENGTH;
-	c->proto = h->protocol;
-	c->fragment = h->frag_off & htons(0x3fff);
-	c->later = h->frag_off & htons(0x1fff);
-	c->ip_end = c->at + length;
-	c->at += size;
-	return 0;
+	return read_ipv4(c, h, size);
 }
 
 struct ipv6 {
@@ -364,13 +408,8 @@ struct ipv6 {
 	__be32 saddr[4], daddr[4];
 };
 
-static __always_inline __u32 ipv6(struct cursor *c)
+static __always_inline __u32 read_ipv6(struct cursor *c, const struct ipv6 *h)
 {
-	struct ipv6 copy;
-	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
-
-	if (!h)
-		return IP_TRUNCATED;
 	if (ntohl(h->version_flow) >> 28 != 6)
 		return IP_HEADER;
 	c->length = ntohs(h->payload_len) + sizeof(*h);
@@ -381,7 +420,15 @@ static __always_inline __u32 ipv6(struct cursor *c)
 	c->proto = h->next_header;
 	c->fragment = c->later = 0;
 	c->at += sizeof(*h);
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	return h ? read_ipv6(c, h) : IP_TRUNCATED;
 }
 
 struct extension {
@@ -437,11 +484,14 @@ static __always_inline __u32 extensions(struct cursor *c)
 __noinline __u32 extensions_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return extensions(&c);
+	cause = extensions(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 extensions_apart(const struct cursor *c)
@@ -470,24 +520,26 @@ struct tcp {
 	__be16 offset_flags, window, check, urgent;
 };
 
-static __always_inline __u32 tcp(struct cursor *c)
+static __always_inline __u32 read_tcp(struct cursor *c, const struct tcp *h)
 {
-	struct tcp copy;
-	const struct tcp *h;
-	__u32 size;
+	__u32 size = ntohs(h->offset_flags) >> 12 << 2;
 
-	if (c->at + sizeof(*h) > c->limit)
-		return TCP_TRUNCATED;
-	h = bytes_at(c, c->at, &copy, sizeof(copy));
-	if (!h)
-		return TCP_TRUNCATED;
-	size = ntohs(h->offset_flags) >> 12 << 2;
-	c->p->layers |= TCP;
+	c->layers |= TCP;
 	c->p->tcp_dstport = ntohs(h->dest);
 	c->p->tcp_flags = ntohs(h->offset_flags) & 0xfff;
 	if (size < sizeof(*h) || c->at + size > c->ip_end)
 		return TCP_LENGTH;
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 tcp(struct cursor *c)
+{
+	struct tcp copy;
+	const struct tcp *h = 0;
+
+	if (c->at + sizeof(*h) <= c->limit)
+		h = bytes_at(c, c->at, &copy, sizeof(copy));
+	return h ? read_tcp(c, h) : TCP_TRUNCATED;
 }
 
 /* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
@@ -525,11 +577,80 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
+}
+
+/*
+ * Most packets are Ethernet, IP without options or extension headers, in one piece, and TCP or UDP, whole and in place.
+ * They are read in few steps and without a call. Of all others this is false: they are parse()'s, from the start.
+ */
+static __always_inline bool plain_tcp(struct cursor *c)
+{
+	const struct tcp *h = in_place(c, c->at, sizeof(*h));
+
+	return h && c->at + sizeof(*h) <= c->ip_end && read_tcp(c, h) == WHOLE;
+}
+
+static __always_inline bool plain_transport(struct cursor *c)
+{
+	if (likely(c->proto == 6))
+		return plain_tcp(c);
+	/* no other is read */
+	return 1;
+}
+
+static __always_inline bool plain_ipv4(struct cursor *c)
+{
+	const struct ipv4 *h = in_place(c, c->at, sizeof(*h));
+
+	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || !h->tot_len)
+		return 0;
+	if (read_ipv4(c, h, sizeof(*h)) != WHOLE)
+		return 0;
+	return plain_transport(c);
+}
+
+static __always_inline bool plain_ipv6(struct cursor *c)
+{
+	const struct ipv6 *h = in_place(c, c->at, sizeof(*h));
+
+	if (!h || read_ipv6(c, h) != WHOLE)
+		return 0;
+	if (c->proto != 6 && c->proto != 17 && is_extension(c->proto))
+		return 0;
+	return plain_transport(c);
+}
+
+static __always_inline bool plain(struct cursor *c)
+{
+	/* an IP header has 20 bytes at least */
+	const struct ethernet *h = in_place(c, 0, sizeof(*h) + 20);
+
+	if (!h || tag_in_skb(c))
+		return 0;
+	read_ethernet(c, h);
+	if (c->type == 0x0800)
+		return plain_ipv4(c);
+	if (c->type == 0x86dd)
+		return plain_ipv6(c);
+	return 0;
+}
+
+static __always_inline bool plain_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c = start_skb(skb, p);
+
+	if (!plain(&c))
+		return 0;
+	p->layers = c.layers;
+	return 1;
 }
 
 /* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */
@@ -1174,7 +1295,8 @@ int amon_tc_ingress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->cause = parse_skb(skb, p);
+	if (unlikely(!plain_skb(skb, p)))
+		p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_ingress(p);
 		sections_tc_ingress_once(p);
@@ -1215,7 +1337,8 @@ int amon_tc_egress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->cause = parse_skb(skb, p);
+	if (unlikely(!plain_skb(skb, p)))
+		p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_egress(p);
 		sections_tc_egress_once(p);

@@ -787,9 +787,9 @@ static __always_inline int spill(void *map, const void *key)
 	return zeros ? bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) : 0;
 }
 
-/* How long the row of a key has been there, on this CPU, whatever windows cut. */
+/* How long the row of a key has been there, whatever windows cut: on one CPU, or on all where packets remember it. */
 struct life {
-	__u64 number; /* its own: of this CPU, and of the row */
+	__u64 number; /* the row's own; 0: there was none yet */
 	__u64 first, last;
 	__u64 until; /* when the row ends by a condition; 0: not yet */
 };
@@ -889,7 +889,7 @@ static __always_inline void add_to_flow(struct flow *flow, __u64 now, __u64 pack
 	flow->bytes += bytes * packets;
 }
 
-/* This packet satisfies `when`: the row goes on until then, for every later one, too. */
+/* The row of a packet that satisfies `when` goes on until then, for every later one, too. */
 static __always_inline void end_flow(struct flow *flow, struct life *life, __u64 until)
 {
 	if (life && life->until)

@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -112,6 +116,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
@@ -122,10 +127,14 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -152,7 +161,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -163,6 +172,17 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 static __always_inline const void *header(const struct cursor *c, __u32 at, void *copy, __u32 size)
 {
 	return at + size > c->kept ? 0 : bytes_at(c, at, copy, size);
+}
+
+/* The same, or NULL where they are not in place. */
+static __always_inline const void *in_place(const struct cursor *c, __u32 at, __u32 size)
+{
+	const void *h = c->data + at;
+
+	if (at + size > c->captured || h + size > c->end)
+		return 0;
+	__builtin_assume(h != 0);
+	return h;
 }
 
 /* What a function that is verified apart says of where to go on. No header is parsed beyond: a bound for the verifier. */
@@ -176,6 +196,12 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -183,9 +209,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 struct vlan {
@@ -291,11 +316,14 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return link(&c);
+	cause = link(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -308,7 +336,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+	if (likely((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c)))
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -325,22 +353,13 @@ struct ipv4 {
 	__be32 saddr, daddr;
 };
 
-static __always_inline __u32 ipv4(struct cursor *c)
+/* A header of `size` bytes, its options included. */
+static __always_inline __u32 read_ipv4(struct cursor *c, const struct ipv4 *h, __u32 size)
 {
-	struct ipv4 copy;
-	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
-	__u32 size, length;
-
-	if (!h)
-		return IP_TRUNCATED;
-	size = (h->version_ihl & 15) * 4;
-	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
-		return IP_HEADER;
-	if (c->at + size > c->captured)
-		return IP_TRUNCATED;
 	/* a sender that leaves segmentation to the card may leave the length out */
-	length = ntohs(h->tot_len) ?: c->wire - c->at;
-	c->p->layers |= IPV4;
+	__u32 length = ntohs(h->tot_len) ?: c->wire - c->at;
+
+	c->layers |= IPV4;
 	c->p->net_ttl = h->ttl;
 	c->p->net_dsfield = h->tos;
 	if (length < size)
@@ -350,7 +369,23 @@ static __always_inline __u32 ipv4(struct cursor *c)
 	c->later = h->frag_off & htons(0x1fff);
 	c->ip_end = c->at + length;
 	c->at += size;
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 ipv4(struct cursor *c)
+{
+	struct ipv4 copy;
+	const struct ipv4 *h = header(c, c->at, &copy, sizeof(copy));
+	__u32 size;
+
+	if (!h)
+		return IP_TRUNCATED;
+	size = (h->version_ihl & 15) * 4;
+	if (h->version_ihl >> 4 != 4 || size < sizeof(*h))
+		return IP_HEADER;
+	if (c->at + size > c->captured)
+		return IP_TRUNCATED;
+	return read_ipv4(c, h, size);
 }
 
 struct ipv6 {
@@ -365,13 +400,8 @@ static __always_inline __u8 traffic_class(const struct ipv6 *h)
 	return ntohl(h->version_flow) >> 20;
 }
 
-static __always_inline __u32 ipv6(struct cursor *c)
+static __always_inline __u32 read_ipv6(struct cursor *c, const struct ipv6 *h)
 {
-	struct ipv6 copy;
-	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
-
-	if (!h)
-		return IP_TRUNCATED;
 	if (ntohl(h->version_flow) >> 28 != 6)
 		return IP_HEADER;
 	c->length = ntohs(h->payload_len) + sizeof(*h);
@@ -379,13 +409,21 @@ static __always_inline __u32 ipv6(struct cursor *c)
 	c->ip_end = h->payload_len ? c->at + c->length : c->wire;
 	if (!h->payload_len && is_super(c))
 		c->length = c->wire - c->at;
-	c->p->layers |= IPV6;
+	c->layers |= IPV6;
 	c->p->net_ttl = h->hop_limit;
 	c->p->net_dsfield = traffic_class(h);
 	c->proto = h->next_header;
 	c->fragment = c->later = 0;
 	c->at += sizeof(*h);
-	return 0;
+	return WHOLE;
+}
+
+static __always_inline __u32 ipv6(struct cursor *c)
+{
+	struct ipv6 copy;
+	const struct ipv6 *h = header(c, c->at, &copy, sizeof(copy));
+
+	return h ? read_ipv6(c, h) : IP_TRUNCATED;
 }
 
 /* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
@@ -414,11 +452,63 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
+}
+
+/*
+ * Most packets are Ethernet, IP without options or extension headers, in one piece, and TCP or UDP, whole and in place.
+ * They are read in few steps and without a call. Of all others this is false: they are parse()'s, from the start.
+ */
+static __always_inline bool plain_ipv4(struct cursor *c)
+{
+	const struct ipv4 *h = in_place(c, c->at, sizeof(*h));
+
+	if (!h || h->version_ihl != 0x45 || h->frag_off & htons(0x3fff) || !h->tot_len)
+		return 0;
+	if (read_ipv4(c, h, sizeof(*h)) != WHOLE)
+		return 0;
+	return 1;
+}
+
+static __always_inline bool plain_ipv6(struct cursor *c)
+{
+	const struct ipv6 *h = in_place(c, c->at, sizeof(*h));
+
+	if (!h || read_ipv6(c, h) != WHOLE)
+		return 0;
+	return 1;
+}
+
+static __always_inline bool plain(struct cursor *c)
+{
+	/* an IP header has 20 bytes at least */
+	const struct ethernet *h = in_place(c, 0, sizeof(*h) + 20);
+
+	if (!h || tag_in_skb(c))
+		return 0;
+	read_ethernet(c, h);
+	if (c->type == 0x0800)
+		return plain_ipv4(c);
+	if (c->type == 0x86dd)
+		return plain_ipv6(c);
+	return 0;
+}
+
+static __always_inline bool plain_skb(struct __sk_buff *skb, struct packet *p)
+{
+	struct cursor c = start_skb(skb, p);
+
+	if (!plain(&c))
+		return 0;
+	p->layers = c.layers;
+	return 1;
 }
 
 /* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */
@@ -1105,7 +1195,8 @@ int amon_tc_egress(struct __sk_buff *skb)
 	__builtin_memset(p, 0, sizeof(*p));
 	p->frame_len = amon_replay ? amon_frame.length : skb->len + (skb->vlan_present ? 4 : 0);
 	p->weight = 1;
-	p->cause = parse_skb(skb, p);
+	if (unlikely(!plain_skb(skb, p)))
+		p->cause = parse_skb(skb, p);
 	if (!skb->gso_size) {
 		sections_tc_egress(p);
 		sections_tc_egress_once(p);

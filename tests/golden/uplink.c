@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -103,6 +107,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 	bool xdp;
 };
 
@@ -114,11 +119,15 @@ static __always_inline struct cursor start_xdp(struct xdp_md *xdp, struct packet
 		.data = (void *)(long)xdp->data,
 		.end = (void *)(long)xdp->data_end,
 		.wire = p->frame_len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 		.xdp = 1,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -130,11 +139,15 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 		.xdp = 0,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -153,7 +166,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -171,6 +184,14 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+	c->layers |= ETH;
+	__builtin_memcpy(c->p->eth_dst, h->dst, 6);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -178,11 +199,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	c->p->layers |= ETH;
-	__builtin_memcpy(c->p->eth_dst, h->dst, 6);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 /* The outermost headers, as far as the spec reads them; what is wrong with the first that is not whole, or WHOLE. */
@@ -199,21 +217,27 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_xdp(struct xdp_md *xdp, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_xdp(xdp, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 /* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */

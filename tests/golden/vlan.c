@@ -18,6 +18,10 @@ typedef _Bool bool;
 #define __type(name, value) typeof(value) *name
 #define __always_inline	    inline __attribute__((always_inline))
 #define __noinline	    __attribute__((noinline))
+#define __maybe_unused	    __attribute__((unused))
+#define __aligned(size)	    __attribute__((aligned(size)))
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define ntohs(x)	    __builtin_bswap16(x)
 #define ntohl(x)	    __builtin_bswap32(x)
 #define htons(x)	    __builtin_bswap16(x)
@@ -98,6 +102,7 @@ struct cursor {
 	__u16 type;	     /* of what comes next, as in Ethernet */
 	__u8 proto;	     /* as in IP */
 	bool fragment, later;
+	__u32 layers; /* found so far */
 };
 
 static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct packet *p)
@@ -108,10 +113,14 @@ static __always_inline struct cursor start_skb(struct __sk_buff *skb, struct pac
 		.data = (void *)(long)skb->data,
 		.end = (void *)(long)skb->data_end,
 		.wire = amon_replay ? amon_frame.length : skb->len,
-		.kept = amon_replay ? amon_frame.captured : ~0U,
+		.kept = ~0U,
 	};
 
-	c.captured = c.wire < c.kept ? c.wire : c.kept;
+	c.captured = c.wire;
+	if (amon_replay) {
+		c.kept = amon_frame.captured;
+		c.captured = c.wire < c.kept ? c.wire : c.kept;
+	}
 	return c;
 }
 
@@ -133,7 +142,7 @@ static __always_inline const void *bytes_at(const struct cursor *c, __u32 at, vo
 {
 	const void *h = c->data + at;
 
-	if (h + size <= c->end) {
+	if (likely(h + size <= c->end)) {
 		__builtin_assume(h != 0);
 		return h;
 	}
@@ -157,6 +166,12 @@ struct ethernet {
 	__be16 type;
 };
 
+static __always_inline void read_ethernet(struct cursor *c, const struct ethernet *h)
+{
+	c->type = ntohs(h->type);
+	c->at = sizeof(*h);
+}
+
 static __always_inline __u32 ethernet(struct cursor *c)
 {
 	struct ethernet copy;
@@ -164,9 +179,8 @@ static __always_inline __u32 ethernet(struct cursor *c)
 
 	if (!h)
 		return ETH_TRUNCATED;
-	c->type = ntohs(h->type);
-	c->at = sizeof(*h);
-	return 0;
+	read_ethernet(c, h);
+	return WHOLE;
 }
 
 struct vlan {
@@ -181,11 +195,11 @@ static __always_inline bool is_vlan(__u16 type)
 static __always_inline void vlan_tag(struct cursor *c, __u32 tag)
 {
 	if (tag == 0) {
-		c->p->layers |= VLAN;
+		c->layers |= VLAN;
 		c->p->vlan_tci = c->tci;
 	}
 	if (tag == 1) {
-		c->p->layers |= VLAN_INNER;
+		c->layers |= VLAN_INNER;
 		c->p->vlan_inner_tci = c->tci;
 	}
 }
@@ -233,11 +247,14 @@ static __always_inline __u32 link(struct cursor *c)
 __noinline __u32 link_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return link(&c);
+	cause = link(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 static __always_inline __u32 link_apart(const struct cursor *c)
@@ -250,7 +267,7 @@ static __always_inline __u32 walk_link(struct cursor *c)
 {
 	__u32 cause;
 
-	if ((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c))
+	if (likely((c->type < 0x8100 || c->type == 0x86dd) && !tag_in_skb(c)))
 		return WHOLE;
 	c->p->type = c->type;
 	cause = link_apart(c);
@@ -276,11 +293,14 @@ static __always_inline __u32 parse(struct cursor *c)
 __noinline __u32 parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	struct cursor c;
+	__u32 cause;
 
 	if (!p)
 		return WHOLE;
 	c = start_skb(skb, p);
-	return parse(&c);
+	cause = parse(&c);
+	p->layers |= c.layers;
+	return cause;
 }
 
 /* What a GSO/GRO buffer is on the wire: `count` packets, of which `size` bytes of payload each, the last the rest. */
