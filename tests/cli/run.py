@@ -1618,4 +1618,7 @@ def verbose():
 
 
 if __name__ == "__main__":
+    # what runs this behind others may have had them ignored, and a command leaves signals ignored that were so
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     main(PATTERN, WORK)
