@@ -473,6 +473,8 @@ def test_flows_of_deployed_probe():
 
 
 def main():
+    # what runs this behind others may have had it ignored, and a command leaves signals ignored that were so
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with network():
         for test in (test_hooks, test_super_packets, test_offloads_do_not_matter, test_payload_beyond_the_linear_part,
                      test_interface_vanishes, test_killed_process, test_flows, test_remembered_flows, test_flows_of_deployed_probe):
