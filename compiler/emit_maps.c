@@ -95,7 +95,8 @@ static void write_own_rows(struct emitter *e, const struct amon_plan_table *tabl
 	        table->slot_tag, table->key_tag, table->record.tag, amon_plan_slot_alignment(table->slot_size));
 	fprintf(e->out,
 	        "/* Whoever loads it gives it as many slots and rows as the table's size asks for. */\n"
-	        "const volatile struct own_shape %s = {\n\t.mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = "
+	        "const volatile struct own_shape %s = {\n\t.mask = 15, .limit = 12, .cpus = 1, .places = 0, .rows = "
+	        "32, .numbers = "
 	        "511,\n\t.indices = sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32),\n};\n"
 	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
 	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"

@@ -25,7 +25,7 @@
 struct pool {
 	uint64_t used, given, taken;
 	struct amon_own_constant shape; /* the first clone's */
-	uint32_t unused[4];
+	uint32_t unused[3];
 };
 struct index {
 	uint64_t count, newest, spilled;
@@ -107,7 +107,7 @@ struct amon_own_shape amon_own_shape(const struct amon_export_table *table, cons
 	/* a third more slots than rows keeps the way to a row short; twice as many has none spill */
 	uint32_t slots = power_of_two(exact ? 2 * limit + 16 : limit + limit / 3 + 1, 16), numbers;
 	struct amon_own_shape shape = { .spill = exact ? 1 : table->size };
-	uint64_t clone = table->twice ? use->clone : 0;
+	uint64_t clone = table->twice ? use->clone : 0, places = power_of_two(use->cpus, 1);
 
 	/* row 0 is none, and each CPU and clone may leave some of what it took */
 	rows = none ? PART : rows / PART * PART + PART * (copies + 1);
@@ -116,12 +116,13 @@ struct amon_own_shape amon_own_shape(const struct amon_export_table *table, cons
 		.mask = slots - 1,
 		.limit = (uint32_t)limit,
 		.cpus = use->cpus,
+		.places = (uint32_t)places - 1,
 		.rows = (uint32_t)rows,
 		.numbers = numbers - 1,
-		.indices =
-		        (uint32_t)(pool_size(rows, numbers, table->slot_size) + clone * use->cpus * index_size(slots)),
+		.indices = (uint32_t)(pool_size(rows, numbers, table->slot_size) + clone * places * index_size(slots)),
 	};
-	shape.size = (uint32_t)(pool_size(rows, numbers, table->slot_size) + copies * index_size(slots));
+	shape.size = (uint32_t)(pool_size(rows, numbers, table->slot_size) +
+	                        copies_of(table, (uint32_t)places) * index_size(slots));
 	return shape;
 }
 
@@ -200,8 +201,8 @@ static bool is_sound(const struct amon_own_constant *shape, uint32_t slot_size, 
 	uint64_t slots = (uint64_t)shape->mask + 1, numbers = (uint64_t)shape->numbers + 1;
 	uint64_t pool = pool_size(shape->rows, numbers, slot_size);
 
-	return is_power_of_two(slots) && is_power_of_two(numbers) && shape->rows && shape->rows <= numbers &&
-	       shape->indices == pool && copies * index_size(slots) == size - pool;
+	return is_power_of_two(slots) && is_power_of_two(numbers) && shape->cpus <= shape->places + 1 && shape->rows &&
+	       shape->rows <= numbers && shape->indices == pool && copies * index_size(slots) == size - pool;
 }
 
 static int open_view(const struct amon_own *own, struct view *view)
@@ -215,13 +216,13 @@ static int open_view(const struct amon_own *own, struct view *view)
 	*view = (struct view){
 		.pool = pool, .rows = (uint8_t *)(pool + 1), .shape = pool->shape, .row_size = row_size
 	};
-	if (!is_sound(&view->shape, row_size, copies_of(own->table, view->shape.cpus), size))
+	if (!is_sound(&view->shape, row_size, copies_of(own->table, view->shape.places + 1), size))
 		return -EINVAL;
 	view->slots = view->shape.mask + 1;
 	view->numbers = view->shape.numbers + 1;
 	view->given = (uint32_t *)(void *)(view->rows + (size_t)view->shape.rows * row_size);
-	view->indices =
-	        (uint8_t *)pool + view->shape.indices + (size_t)own->clone * view->shape.cpus * index_size(view->slots);
+	view->indices = (uint8_t *)pool + view->shape.indices +
+	                (size_t)own->clone * (view->shape.places + 1) * index_size(view->slots);
 	return 0;
 }
 

@@ -28,9 +28,10 @@ struct amon_own_use {
 /** How large a table's map is made. */
 struct amon_own_shape {
 	/* struct own_shape of bpf-templates/own.h: of each CPU, slots less 1, and how many of them may be taken; CPUs;
-	   rows of the pool, and the bits of their numbers; where the indices of the clone begin */
+	   places for indices of a clone less 1; rows of the pool, and the bits of their numbers; where the indices of
+	   the clone begin */
 	struct amon_own_constant {
-		uint32_t mask, limit, cpus, rows, numbers, indices;
+		uint32_t mask, limit, cpus, places, rows, numbers, indices;
 	} constant;
 	uint32_t spill; /* rows of the map for what finds no place */
 	uint32_t size;  /* bytes */

@@ -719,7 +719,7 @@ const volatile __u64 amon_seed[9] = {
  */
 struct own_shape {
 	__u32 mask, limit; /* of an index: slots less 1; how many of them may be taken */
-	__u32 cpus;
+	__u32 cpus, places;  /* places for indices of a clone less 1, a power of two less 1 */
 	__u32 rows, numbers; /* of the pool, where row 0 is none; the bits of a row's number */
 	__u32 indices;	     /* where those of this clone begin */
 };
@@ -840,15 +840,16 @@ static __always_inline void *own_row(void *map, const __u64 *key, __u32 words, _
 {
 	__u32 zero = 0, mask, numbers, hash, at, entry, i;
 	struct own_pool *pool = bpf_map_lookup_elem(map, &zero);
-	__u64 cpu = bpf_get_smp_processor_id(), *row = 0;
+	__u64 place = bpf_get_smp_processor_id() & shape->places, size_of_index, *row = 0;
 	struct own_index *index;
 	const __u32 *slots;
 
-	if (!pool || cpu >= shape->cpus)
+	if (!pool)
 		return 0;
-	/* the verifier of 6.1 knows the bound of the very register that was asked, and of no other */
-	asm volatile("" : "+r"(cpu));
-	index = (void *)pool + shape->indices + cpu * (sizeof(*index) + 8 * (shape->mask + 1));
+	size_of_index = sizeof(*index) + 8 * ((__u64)shape->mask + 1);
+	/* place *= size_of_index; of a product the verifier of 6.1 knows a bound where the second factor is a constant */
+	asm volatile("%0 *= %1" : "+r"(place) : "r"(size_of_index));
+	index = (void *)pool + shape->indices + place;
 	slots = (void *)(index + 1);
 	mask = shape->mask;
 	numbers = shape->numbers;
@@ -927,7 +928,7 @@ struct ingress_flows_slot {
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_flows_shape = {
-	.mask = 15, .limit = 12, .cpus = 1, .rows = 32, .numbers = 511,
+	.mask = 15, .limit = 12, .cpus = 1, .places = 0, .rows = 32, .numbers = 511,
 	.indices = sizeof(struct own_pool) + 32 * sizeof(struct ingress_flows_slot) + 16 * sizeof(__u32),
 };
 struct {

@@ -27,10 +27,11 @@ enum { SECTION_MAP = 3, OWN_MAP, ROWS_MAP, OTHER_MAP };
 #define SLOTS   16
 #define ROWS    96
 #define NUMBERS 512
+#define PLACES  4 /* CPUs, as a power of two */
 
 static struct own_rows {
 	uint64_t used, given, taken;
-	uint32_t mask, limit, cpus, rows_there, numbers, indices, unused[4];
+	uint32_t mask, limit, cpus, places, rows_there, numbers, indices, unused[3];
 	struct own_row {
 		struct sample_key key;
 		struct sample_flow flow;
@@ -42,7 +43,7 @@ static struct own_rows {
 		uint32_t next, end;
 		uint64_t giving, given, unused[2];
 		uint32_t slots[SLOTS], list[SLOTS];
-	} cpu[CPUS];
+	} cpu[PLACES];
 } own;
 
 struct entry {
@@ -260,6 +261,7 @@ static int setup(void **state)
 	own = (struct own_rows){ .mask = SLOTS - 1,
 		                 .limit = 12,
 		                 .cpus = CPUS,
+		                 .places = PLACES - 1,
 		                 .rows_there = ROWS,
 		                 .numbers = NUMBERS - 1,
 		                 .indices = offsetof(struct own_rows, cpu) };
