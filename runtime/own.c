@@ -30,8 +30,7 @@ struct pool {
 struct index {
 	uint64_t count, newest, spilled;
 	uint32_t next, end;
-	/* while it is emptied: what the pool was given ever, with what this gives back; 0: its rows are not empty yet
-	 */
+	/* while it is emptied: what the pool was given ever, with this; 0: its rows are not empty yet */
 	uint64_t giving;
 	uint64_t given; /* 1: that was done */
 	uint64_t unused[2];
@@ -58,16 +57,6 @@ static uint64_t most(uint64_t a, uint64_t b)
 static uint64_t copies_of(const struct amon_export_table *table, uint32_t cpus)
 {
 	return (uint64_t)cpus * (table->twice ? AMON_CLONES : 1);
-}
-
-/* One CPU may take all there is: then all keys have a place wherever they come. */
-static bool is_exact(const struct amon_export_table *table, const struct amon_own_use *use)
-{
-	uint64_t bytes = (uint64_t)table->size * table->slot_size;
-
-	if (use->replay)
-		return bytes <= REPLAY_BYTES;
-	return table->size <= AMON_OWN_ROWS && copies_of(table, use->cpus) * bytes <= AMON_OWN_EXACT;
 }
 
 /* Rows of the pool, were they all used. */
@@ -98,31 +87,64 @@ static uint64_t pool_size(uint64_t rows, uint64_t numbers, uint32_t slot_size)
 	return sizeof(struct pool) + rows * slot_size + 4 * (numbers / PART);
 }
 
-struct amon_own_shape amon_own_shape(const struct amon_export_table *table, const struct amon_own_use *use)
+/* So many rows in the pool, of which a CPU may take so many. */
+static struct amon_own_shape lay_out(const struct amon_export_table *table, const struct amon_own_use *use,
+                                     uint64_t rows, uint64_t limit, uint64_t slots_wanted)
 {
-	bool none = amon_kernel_lacks(AMON_CAN_OWN_ROWS), exact = !none && is_exact(table, use);
-	uint64_t copies = copies_of(table, use->cpus),
-	         rows = exact ? copies * (table->size + PART - 1) : pool_rows(table);
-	uint64_t limit = none ? 0 : exact ? table->size - 1 : least(cpu_rows(table, use->cpus), rows);
-	/* a third more slots than rows keeps the way to a row short; twice as many has none spill */
-	uint32_t slots = power_of_two(exact ? 2 * limit + 16 : limit + limit / 3 + 1, 16), numbers;
-	struct amon_own_shape shape = { .spill = exact ? 1 : table->size };
-	uint64_t clone = table->twice ? use->clone : 0, places = power_of_two(use->cpus, 1);
+	uint64_t clone = table->twice ? use->clone : 0, places = power_of_two(use->cpus, 1), pool;
+	uint32_t slots = power_of_two(slots_wanted, 16), numbers;
 
 	/* row 0 is none, and each CPU and clone may leave some of what it took */
-	rows = none ? PART : rows / PART * PART + PART * (copies + 1);
+	rows = rows / PART * PART + PART * (copies_of(table, use->cpus) + 1);
 	numbers = power_of_two(rows, NUMBERS);
-	shape.constant = (struct amon_own_constant){
-		.mask = slots - 1,
-		.limit = (uint32_t)limit,
-		.cpus = use->cpus,
-		.places = (uint32_t)places - 1,
-		.rows = (uint32_t)rows,
-		.numbers = numbers - 1,
-		.indices = (uint32_t)(pool_size(rows, numbers, table->slot_size) + clone * places * index_size(slots)),
+	pool = pool_size(rows, numbers, table->slot_size);
+	return (struct amon_own_shape){
+		.constant = { .mask = slots - 1,
+		              .limit = (uint32_t)limit,
+		              .cpus = use->cpus,
+		              .places = (uint32_t)places - 1,
+		              .rows = (uint32_t)rows,
+		              .numbers = numbers - 1,
+		              .indices = (uint32_t)(pool + clone * places * index_size(slots)) },
+		.spill = table->size,
+		.size = pool + copies_of(table, (uint32_t)places) * index_size(slots),
 	};
-	shape.size = (uint32_t)(pool_size(rows, numbers, table->slot_size) +
-	                        copies_of(table, (uint32_t)places) * index_size(slots));
+}
+
+/* One CPU may take all there is: then all keys have a place wherever they come. Twice as many slots have none spill. */
+static struct amon_own_shape exact_shape(const struct amon_export_table *table, const struct amon_own_use *use)
+{
+	uint64_t rows = copies_of(table, use->cpus) * (table->size + PART - 1), limit = table->size - 1;
+	struct amon_own_shape shape = lay_out(table, use, rows, limit, 2 * limit + 16);
+
+	shape.spill = 1;
+	return shape;
+}
+
+static bool may_be_exact(const struct amon_export_table *table, const struct amon_own_use *use)
+{
+	uint64_t bytes = (uint64_t)table->size * table->slot_size;
+
+	if (use->replay)
+		return bytes <= REPLAY_BYTES && exact_shape(table, use).size <= AMON_OWN_MAP;
+	return table->size <= AMON_OWN_ROWS && copies_of(table, use->cpus) * bytes <= AMON_OWN_EXACT;
+}
+
+struct amon_own_shape amon_own_shape(const struct amon_export_table *table, const struct amon_own_use *use)
+{
+	uint64_t rows = pool_rows(table), limit = least(cpu_rows(table, use->cpus), rows);
+	struct amon_own_shape shape;
+
+	if (amon_kernel_lacks(AMON_CAN_OWN_ROWS))
+		return lay_out(table, use, 0, 0, 0);
+	if (may_be_exact(table, use))
+		return exact_shape(table, use);
+	/* a third more slots than rows keeps the way to a row short */
+	shape = lay_out(table, use, rows, limit, limit + limit / 3 + 1);
+	while (shape.size > AMON_OWN_MAP) {
+		limit /= 2;
+		shape = lay_out(table, use, rows, limit, limit + limit / 3 + 1);
+	}
 	return shape;
 }
 
@@ -131,17 +153,14 @@ struct amon_own_shape amon_lives_shape(const struct amon_export_table *table, co
 {
 	uint32_t slot_size = table->expire->slot_size;
 	uint64_t lives = most(least(cpu_rows(table, use->cpus), AMON_OWN_BYTES / slot_size), 1);
-	struct amon_own_shape shape = { .spill = 1 };
 	uint32_t slots;
 
 	/* more than its rows: of those that find the table full, too */
 	if (use->replay)
 		lives = most(lives, REPLAY_LIVES);
 	slots = power_of_two(2 * lives + 16, 16);
-	shape.constant.mask = slots - 1;
-	shape.constant.cpus = use->cpus;
-	shape.size = sizeof(struct index) + slots * slot_size;
-	return shape;
+	return (struct amon_own_shape){ .constant.mask = slots - 1,
+		                        .size = sizeof(struct index) + (uint64_t)slots * slot_size };
 }
 
 /* --- memory */
@@ -183,11 +202,11 @@ int amon_own_describe(const struct amon_own *own, const struct amon_own_shape *s
 	uint32_t size = 0;
 	int error = map_memory(own, &size);
 
-	if (error)
-		return error;
+	if (error || size != shape->size)
+		return error ? error : -EINVAL;
 	pool = own->map->memory[0];
 	pool->shape = shape->constant;
-	return size == shape->size ? 0 : -EINVAL;
+	return 0;
 }
 
 static bool is_power_of_two(uint64_t x)

@@ -17,6 +17,8 @@
 #define AMON_OWN_USUAL 65536u
 #define AMON_OWN_BYTES (16u << 20)
 #define AMON_OWN_MOST  (256u << 20)
+/** A map takes so many bytes at most: the verifier follows no offset beyond 512 MiB. Then CPUs take fewer rows. */
+#define AMON_OWN_MAP (448u << 20)
 
 /** What a table's map is made for: which clone, how many CPUs; all packets of a replay are one CPU's. */
 struct amon_own_use {
@@ -34,7 +36,7 @@ struct amon_own_shape {
 		uint32_t mask, limit, cpus, places, rows, numbers, indices;
 	} constant;
 	uint32_t spill; /* rows of the map for what finds no place */
-	uint32_t size;  /* bytes */
+	uint64_t size;  /* bytes */
 };
 
 /**

@@ -290,20 +290,27 @@ static int shape_zeros(const struct bpf_object *object, uint32_t size)
 	return bpf_map__value_size(zeros) < size ? bpf_map__set_value_size(zeros, size) : 0;
 }
 
+static int set_shape(const struct bpf_object *object, const char *name, const struct amon_own_shape *shape)
+{
+	size_t size = 0;
+	unsigned char *constant = find_constant(object, name, &size);
+
+	if (size != sizeof(shape->constant))
+		return -EINVAL;
+	memcpy(constant, &shape->constant, sizeof(shape->constant));
+	return 0;
+}
+
 /* Rows that CPUs own: as many as the machine and the table's size ask for. */
 static int shape_rows(struct bpf_object *object, const struct amon_export_table *table, const struct amon_own_use *use)
 {
 	struct amon_own_shape shape = amon_own_shape(table, use);
 	struct bpf_map *own = bpf_object__find_map_by_name(object, table->map);
 	struct bpf_map *spill = bpf_object__find_map_by_name(object, table->spill_map);
-	size_t size = 0;
-	unsigned char *constant = find_constant(object, table->shape, &size);
-	int error = own && spill && size == sizeof(shape.constant) ? 0 : -EINVAL;
+	int error = own && spill ? set_shape(object, table->shape, &shape) : -EINVAL;
 
 	if (!error)
-		memcpy(constant, &shape.constant, sizeof(shape.constant));
-	if (!error)
-		error = bpf_map__set_value_size(own, shape.size);
+		error = bpf_map__set_value_size(own, (uint32_t)shape.size);
 	if (!error)
 		error = bpf_map__set_value_size(spill, use->cpus * table->record_size);
 	if (!error)
@@ -345,14 +352,10 @@ static int shape_lives(struct bpf_object *object, const struct amon_export_table
 {
 	struct amon_own_shape shape = amon_lives_shape(table, use);
 	struct bpf_map *lives = bpf_object__find_map_by_name(object, table->expire->lives_map);
-	size_t size = 0;
-	unsigned char *constant = find_constant(object, table->expire->shape, &size);
-	int error = lives && size == sizeof(shape.constant) ? 0 : -EINVAL;
+	int error = lives ? set_shape(object, table->expire->shape, &shape) : -EINVAL;
 
 	if (!error)
-		memcpy(constant, &shape.constant, sizeof(shape.constant));
-	if (!error)
-		error = bpf_map__set_value_size(lives, shape.size);
+		error = bpf_map__set_value_size(lives, (uint32_t)shape.size);
 	return error ? error : bpf_map__set_max_entries(lives, use->cpus);
 }
 

@@ -611,6 +611,14 @@ static void test_large_shapes(void **state)
 	table.size = 1 << 22;
 	shape = shape_of(&table, 2, false);
 	assert_in_range(shape.constant.rows, (256 << 20) / 128, (256 << 20) / 128 + 200);
+	/* with the indices, 448 MiB: 2^24 rows are a pool of 256 MiB, and slots for them on two CPUs in two clones 1
+	 * GiB */
+	table.size = 1 << 24;
+	table.slot_size = 16;
+	shape = shape_of(&table, 2, false);
+	assert_in_range(shape.size, 256 << 20, 448 << 20);
+	assert_in_range(shape.constant.rows, 1 << 24, (1 << 24) + 200);
+	assert_int_equal(shape.spill, 1 << 24);
 	table.size = 65536;
 	table.slot_size = 1024;
 	shape = shape_of(&table, 2, false);
