@@ -78,6 +78,11 @@ static struct amon_c binary(struct amon_writer *w, struct amon_c a, const char *
 	return c(w, binds, "%s %s %s", operand(w, a, binds), op, operand(w, b, binds));
 }
 
+struct amon_c amon_c_bit(struct amon_writer *w, const char *word, const char *bit)
+{
+	return c(w, BINDS_BIT_AND, "%s & %s", word, bit);
+}
+
 /* Two operands of one layer ask for it once. */
 static bool asks_already(struct amon_writer *w, struct amon_c a, struct amon_c b)
 {

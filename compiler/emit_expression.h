@@ -52,6 +52,8 @@ struct amon_c amon_c_number(struct amon_writer *w, int64_t value);
 /** `value` as __s64 in a variable or constant, so that it can stand several times. */
 const char *amon_c_once(struct amon_writer *w, struct amon_c value);
 struct amon_c amon_c_and(struct amon_writer *w, struct amon_c a, struct amon_c b);
+/** Whether a word has a bit. */
+struct amon_c amon_c_bit(struct amon_writer *w, const char *word, const char *bit);
 /** The text, in parentheses where it binds less than a unary operator needs. */
 const char *amon_c_tight(struct amon_writer *w, struct amon_c c);
 

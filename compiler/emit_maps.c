@@ -86,18 +86,18 @@ static void write_key_struct(struct emitter *e, const struct amon_plan_table *ta
 		emit_member(e->out, "__u64", "life");
 	if (table->key_size > table->key_used)
 		fprintf(e->out, "\t__u8 padding[%u];\n", table->key_size - table->key_used);
-	fprintf(e->out, "}%s;\n\n", table->table->events ? "" : " __attribute__((aligned(8)))");
+	fprintf(e->out, "}%s;\n\n", table->table->events ? "" : " __aligned(8)");
 }
 
 static void write_own_rows(struct emitter *e, const struct amon_plan_table *table)
 {
-	fprintf(e->out, "struct %s {\n\tstruct %s key;\n\tstruct %s row;\n} __attribute__((aligned(%u)));\n\n",
-	        table->slot_tag, table->key_tag, table->record.tag, amon_plan_slot_alignment(table->slot_size));
+	fprintf(e->out, "struct %s {\n\tstruct %s key;\n\tstruct %s row;\n} __aligned(%u);\n\n", table->slot_tag,
+	        table->key_tag, table->record.tag, amon_plan_slot_alignment(table->slot_size));
 	fprintf(e->out,
 	        "/* Whoever loads it gives it as many slots and rows as the table's size asks for. */\n"
-	        "const volatile struct own_shape %s = {\n\t.mask = 15, .limit = 12, .cpus = 1, .places = 0, .rows = "
-	        "32, .numbers = "
-	        "511,\n\t.indices = sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32),\n};\n"
+	        "const volatile struct own_shape %s = {\n"
+	        "\t.mask = 15, .limit = 12, .cpus = 1, .places = 0, .rows = 32, .numbers = 511,\n\t.indices = "
+	        "sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32),\n};\n"
 	        "struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(map_flags, BPF_F_MMAPABLE);\n"
 	        "\t__uint(max_entries, 1);\n\t__uint(key_size, sizeof(__u32));\n"
 	        "\t__uint(value_size, sizeof(struct own_pool) + 32 * sizeof(struct %s) + 16 * sizeof(__u32) +\n"
@@ -111,7 +111,7 @@ static void write_lives(struct emitter *e, const struct amon_plan_table *table)
 
 	fprintf(e->out,
 	        "struct %s {\n\t__u64 used;\n\tstruct %s key;\n\tstruct life life;\n} "
-	        "__attribute__((aligned(%u)));\n\n",
+	        "__aligned(%u);\n\n",
 	        expire->slot_tag, table->key_tag, amon_plan_slot_alignment(expire->slot_size));
 	fprintf(e->out,
 	        "/* How long its rows live, on each CPU: no window cuts it. */\nconst volatile struct own_shape %s = { "
@@ -142,7 +142,7 @@ static void write_table_maps(struct emitter *e, const struct amon_plan_table *ta
 	emit_record_members(e->out, &table->record);
 	if (!table->record.metric_count && !table->expire)
 		fprintf(e->out, "\t__u64 unused;\n");
-	fprintf(e->out, "} __attribute__((aligned(8)));\n\n");
+	fprintf(e->out, "} __aligned(8);\n\n");
 	write_own_rows(e, table);
 	if (table->expire && table->expire->lives_map)
 		write_lives(e, table);

@@ -21,7 +21,7 @@ static void write_state_struct(FILE *out, const struct amon_plan_memory *memory)
 		fprintf(out, "\t__u64 seen; /* %s */\n",
 		        memory->ends ? "the window of the last packet" : "1 once there was a packet");
 	emit_record_members(out, &memory->state);
-	fprintf(out, "} __attribute__((aligned(8)));\n\n");
+	fprintf(out, "} __aligned(8);\n\n");
 }
 
 static void write_folds_struct(FILE *out, const struct amon_plan_folds *folds)

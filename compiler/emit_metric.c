@@ -173,8 +173,7 @@ static void write_update(struct amon_writer *w, const struct scope *s, const str
 
 struct amon_c emit_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric)
 {
-	return (struct amon_c){ amon_arena_printf(w->arena, "(%s%s & %s)", record, metric->has_word, metric->has),
-		                100 };
+	return amon_c_bit(w, amon_arena_printf(w->arena, "%s%s", record, metric->has_word), metric->has);
 }
 
 void emit_set_has(struct amon_writer *w, const char *record, const struct amon_plan_metric *metric)

@@ -523,7 +523,7 @@ static __always_inline int spill(void *map, const void *key)
 struct ingress_senders_key {
 	__be32 address;
 	__u8 padding[4];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_FIRST = 1 << 0 };
 struct ingress_senders_row {
@@ -531,12 +531,12 @@ struct ingress_senders_row {
 	__u64 forged;
 	__u8 first[6];
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_senders_slot {
 	struct ingress_senders_key key;
 	struct ingress_senders_row row;
-} __attribute__((aligned(32)));
+} __aligned(32);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_senders_shape = {

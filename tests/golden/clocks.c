@@ -823,7 +823,7 @@ struct ticks_hosts_key {
 	__be32 net_src[4];
 	__u8 net_version;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_SEEN = 1 << 0, HAS_SIZE = 1 << 1 };
 struct ticks_hosts_row {
@@ -831,12 +831,12 @@ struct ticks_hosts_row {
 	__u64 size_time;
 	__u32 size;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ticks_hosts_slot {
 	struct ticks_hosts_key key;
 	struct ticks_hosts_row row;
-} __attribute__((aligned(64)));
+} __aligned(64);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ticks_hosts_shape = {

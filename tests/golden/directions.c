@@ -891,16 +891,16 @@ static __always_inline int spill(void *map, const void *key)
 struct both_ways_key {
 	__u8 direction;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct both_ways_row {
 	__u64 packets;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct both_ways_slot {
 	struct both_ways_key key;
 	struct both_ways_row row;
-} __attribute__((aligned(16)));
+} __aligned(16);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape both_ways_shape = {

@@ -914,16 +914,16 @@ struct ingress_flows_key {
 	__u8 net_proto;
 	__u8 net_version;
 	__u8 padding[2];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_flows_row {
 	__u64 packets;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;
 	struct ingress_flows_row row;
-} __attribute__((aligned(64)));
+} __aligned(64);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_flows_shape = {

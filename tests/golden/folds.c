@@ -911,7 +911,7 @@ struct ingress_flows_key {
 	__u8 net_proto;
 	__u8 net_version;
 	__u8 padding[2];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_BURSTS = 1 << 0, HAS_LONGEST = 1 << 1 };
 struct ingress_flows_row {
@@ -919,12 +919,12 @@ struct ingress_flows_row {
 	__u64 bursts_order;
 	__u16 longest;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;
 	struct ingress_flows_row row;
-} __attribute__((aligned(64)));
+} __aligned(64);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_flows_shape = {
@@ -982,7 +982,7 @@ struct ingress_flows_state {
 	__u64 frame_time;
 	__u64 streak;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_flows_folds {
 	__u64 window; /* in which they began */
@@ -1018,7 +1018,7 @@ struct {
 struct ingress_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 opened;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_memory {
 	struct bpf_spin_lock lock;

@@ -932,24 +932,24 @@ struct both_asked_key {
 	__be32 server;
 	__u16 port;
 	__u8 padding[6];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct both_servers_key {
 	__be32 server;
 	__u8 padding[4];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_SINCE = 1 << 0 };
 struct both_servers_row {
 	__u64 unasked;
 	__s64 since;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct both_servers_slot {
 	struct both_servers_key key;
 	struct both_servers_row row;
-} __attribute__((aligned(32)));
+} __aligned(32);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape both_servers_shape = {
@@ -1010,7 +1010,7 @@ struct both_asked_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 at;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct both_asked_memory {
 	struct bpf_spin_lock lock;
@@ -1225,7 +1225,7 @@ __noinline __u32 count_both_servers_once(const volatile struct packet *p, struct
 	/* metric since = min(frame.time - asked.at) where tcp.flags.ack unit milliseconds; */
 	if (p->tcp_flags & 0x010) {
 		read_time(p);
-		if ((b->asked_asked.has & HAS_AT)) {
+		if (b->asked_asked.has & HAS_AT) {
 			lowest_signed(row->since, row->has &
 				HAS_SINCE, (__s64)((__u64)p->time - (__u64)(__s64)~b->asked_asked.at));
 			row->has |= HAS_SINCE;

@@ -768,7 +768,7 @@ struct ingress_flows_key {
 	__u16 L4_DST_PORT;
 	__u8 PROTOCOL;
 	__u8 padding[3];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_TCP_FLAGS = 1 << 0, HAS_SRC_TOS = 1 << 1, HAS_INPUT_SNMP = 1 << 2, HAS_FIRST_SWITCHED = 1 << 3,
 	HAS_LAST_SWITCHED = 1 << 4 };
@@ -783,12 +783,12 @@ struct ingress_flows_row {
 	__u16 TCP_FLAGS;
 	__u8 SRC_TOS;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_flows_slot {
 	struct ingress_flows_key key;
 	struct ingress_flows_row row;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_flows_shape = {

@@ -1158,7 +1158,7 @@ struct ingress_talks_key {
 	__be32 net_dst[4];
 	__u8 net_version;
 	__u64 life;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_LONGEST = 1 << 0, HAS_TURNS = 1 << 1 };
 struct ingress_talks_row {
@@ -1167,12 +1167,12 @@ struct ingress_talks_row {
 	__u64 turns;
 	__u64 turns_order;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_talks_slot {
 	struct ingress_talks_key key;
 	struct ingress_talks_row row;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_talks_shape = {
@@ -1227,7 +1227,7 @@ struct ingress_talks_state {
 	__u64 frame_time;
 	__u32 frame_len;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_talks_folds {
 	__u64 window; /* 1 once they have begun */
@@ -1280,7 +1280,7 @@ struct egress_recent_key {
 	__be32 net_dst[4];
 	__u8 net_version;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_metrics {
 	struct counter seen, selected;
@@ -1306,7 +1306,7 @@ struct {
 struct egress_recent_state {
 	__u64 seen; /* 1 once there was a packet */
 	__u64 packets;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_recent_memory {
 	struct bpf_spin_lock lock;
@@ -1452,7 +1452,7 @@ __noinline __u32 count_ingress_talks(const volatile struct packet *p, struct ing
 	if (until)
 		end_flow(&row->flow, 0, until);
 	/* metric longest = max(delta(frame.time)) unit milliseconds; */
-	if ((b->talks.has & HAS_FRAME_TIME)) {
+	if (b->talks.has & HAS_FRAME_TIME) {
 		highest_signed(row->longest, row->has &
 			HAS_LONGEST, (__s64)((__u64)p->time - (__u64)(__s64)b->talks.frame_time));
 		row->has |= HAS_LONGEST;

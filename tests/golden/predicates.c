@@ -862,7 +862,7 @@ struct web_clients_key {
 	__be32 net_src[4];
 	__u8 net_version;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_FIRST = 1 << 0 };
 struct web_clients_row {
@@ -870,12 +870,12 @@ struct web_clients_row {
 	__u64 early;
 	__u64 bytes;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct web_clients_slot {
 	struct web_clients_key key;
 	struct web_clients_row row;
-} __attribute__((aligned(64)));
+} __aligned(64);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape web_clients_shape = {

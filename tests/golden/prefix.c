@@ -692,16 +692,16 @@ struct ingress_networks_key {
 	__be32 network[4];
 	__u8 net_version;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_networks_row {
 	__u64 bytes;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_networks_slot {
 	struct ingress_networks_key key;
 	struct ingress_networks_row row;
-} __attribute__((aligned(32)));
+} __aligned(32);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_networks_shape = {

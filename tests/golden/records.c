@@ -910,7 +910,7 @@ struct lan_flows_key {
 	__u8 net_proto;
 	__u8 net_version;
 	__u64 life;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 enum { HAS_START = 1 << 0, HAS_END = 1 << 1, HAS_FLAGS = 1 << 2 };
 struct lan_flows_row {
@@ -921,12 +921,12 @@ struct lan_flows_row {
 	__u64 end;
 	__u16 flags;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct lan_flows_slot {
 	struct lan_flows_key key;
 	struct lan_flows_row row;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape lan_flows_shape = {
@@ -946,7 +946,7 @@ struct lan_flows_life {
 	__u64 used;
 	struct lan_flows_key key;
 	struct life life;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 /* How long its rows live, on each CPU: no window cuts it. */
 const volatile struct own_shape lan_flows_lives_shape = { .mask = 15 };

@@ -817,16 +817,16 @@ static __always_inline int spill(void *map, const void *key)
 struct ingress_ids_key {
 	__u16 id;
 	__u8 padding[6];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_ids_row {
 	__u64 packets;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_ids_slot {
 	struct ingress_ids_key key;
 	struct ingress_ids_row row;
-} __attribute__((aligned(16)));
+} __aligned(16);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_ids_shape = {

@@ -820,7 +820,7 @@ static __always_inline int spill(void *map, const void *key)
 struct egress_class_key {
 	__u8 dscp;
 	__u8 padding[7];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_class_row {
 	__u64 packets;
@@ -828,12 +828,12 @@ struct egress_class_row {
 	__u64 jitter_count;
 	__u64 jitter_squares[2];
 	__u64 turns;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_class_slot {
 	struct egress_class_key key;
 	struct egress_class_row row;
-} __attribute__((aligned(64)));
+} __aligned(64);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape egress_class_shape = {
@@ -890,7 +890,7 @@ struct egress_class_state {
 	__u64 frame_time;
 	__u8 net_ttl;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_class_memory {
 	struct bpf_spin_lock lock;
@@ -920,7 +920,7 @@ enum { HAS_FRAME_TIME_ = 1 << 0 };
 struct egress_state {
 	__u64 frame_time;
 	__u8 has; /* which metrics saw a packet */
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct egress_memory {
 	__u64 frame_time; /* twice, and 1 where there is one */
@@ -1106,7 +1106,7 @@ __noinline __u32 count_egress_class_once(const volatile struct packet *p, struct
 	bpf_spin_unlock(&memory->lock);
 
 	/* metric jitter = stddev(delta(frame.time)) unit seconds; */
-	if ((b->class.has & HAS_FRAME_TIME)) {
+	if (b->class.has & HAS_FRAME_TIME) {
 		const __s64 x1 = (__s64)(__s64)((__u64)p->time - (__u64)(__s64)b->class.frame_time);
 		row->jitter += (__u64)x1 * p->weight;
 		row->jitter_count += p->weight;
@@ -1168,7 +1168,7 @@ __noinline __u32 count_egress_once(const volatile struct packet *p)
 	b->section.has = was & 1;
 
 	/* metric gaps = histogram(delta(frame.time), log2) unit seconds; */
-	if ((b->section.has & HAS_FRAME_TIME_)) {
+	if (b->section.has & HAS_FRAME_TIME_) {
 		const __s64 x1 = (__s64)((__u64)p->time - (__u64)(__s64)b->section.frame_time);
 		const __u64 b1 = bucket_log2(x1);
 		m->gaps += (__u64)x1 * p->weight;

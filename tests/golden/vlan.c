@@ -574,17 +574,17 @@ struct ingress_vlans_key {
 	__u16 inner;
 	__u8 pcp;
 	__u8 padding[3];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_vlans_row {
 	__u64 size;
 	__u64 size_buckets[26];
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 struct ingress_vlans_slot {
 	struct ingress_vlans_key key;
 	struct ingress_vlans_row row;
-} __attribute__((aligned(8)));
+} __aligned(8);
 
 /* Whoever loads it gives it as many slots and rows as the table's size asks for. */
 const volatile struct own_shape ingress_vlans_shape = {
